@@ -1,0 +1,12 @@
+//! What is observable: one [`Snapshot`] per change on a `watch`; dashboard, plain output and JSON all read that value.
+//!
+//! Actors change it through [`Board::update`] and [`Board::record`]; nobody reads an actor's state directly.
+
+mod publish;
+mod snapshot;
+
+pub use publish::Board;
+pub use snapshot::{
+    Act, ActKind, ActStatus, CollectionView, Connection, EventEntry, Lag, LinkView, PalaceView, ParityView, Snapshot,
+    Trend,
+};

@@ -1,0 +1,16 @@
+use crate::board::ActKind;
+use palanquin_engine::link::LinkId;
+
+/// What an operator asks of the engine. Every command is answered on the board: the link's act shows how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Have a link do something.
+    Act {
+        /// Which link.
+        link: LinkId,
+        /// What.
+        kind: ActKind,
+    },
+    /// Stop every link at the next durable position and end.
+    Drain,
+}

@@ -1,0 +1,23 @@
+//! A link carries one palace to another: what it is, what it has done, what it does next.
+//!
+//! [`LinkSpec`] says what was asked for. [`Plan`] fixes the partitions, once. [`Positions`] say how far each has
+//! durably gone. [`Machine`] decides what happens next from a [`LinkState`] and an input, without I/O and without a
+//! clock; the actors do what it says. [`Meter`] turns acknowledgements into rates and an ETA.
+
+mod backoff;
+mod event;
+
+mod meter;
+mod plan;
+mod position;
+mod spec;
+mod state;
+
+pub use backoff::Backoff;
+pub use event::Event;
+
+pub use meter::{Eta, Meter, Rates};
+pub use plan::{CollectionPlan, Plan};
+pub use position::{Position, Positions};
+pub use spec::{LinkId, LinkKind, LinkSpec};
+pub use state::{LinkState, Phase};
