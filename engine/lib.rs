@@ -8,6 +8,8 @@
 //!
 //! Nothing here knows an actor, a driver or a terminal, and nothing assumes a single process.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod contract;
 pub mod journal;
 pub mod link;

@@ -25,6 +25,7 @@ pub fn retry_class(kind: ErrorKind) -> RetryClass {
         | ErrorKind::EmbedderIdentityMismatch
         | ErrorKind::DimensionMismatch
         | ErrorKind::PalaceExists
+        | ErrorKind::InUse
         | ErrorKind::CursorExpired => RetryClass::Operator,
         ErrorKind::PalaceNotFound
         | ErrorKind::CollectionNotInitialized
@@ -56,6 +57,7 @@ pub fn operator_sentence(kind: ErrorKind) -> &'static str {
         ErrorKind::StorageFull => "Make space and run the same command again: it continues where it stopped.",
         ErrorKind::Busy => "Another program is writing to the palace; run the same command again.",
         ErrorKind::Unavailable => "Check that the store can be reached and run the same command again.",
+        ErrorKind::InUse => "Wait for it to end, or stop it; nothing was written.",
         ErrorKind::CursorExpired => "The changes since then are gone; start a new link, which compares everything.",
         ErrorKind::InvalidRequest => "Correct the request; nothing was written.",
         ErrorKind::Internal => "Run the same command again; if it happens again, report it with the log.",

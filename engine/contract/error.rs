@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Busy,
     /// The store does not answer now.
     Unavailable,
+    /// Another process works on it.
+    InUse,
     /// Positions recorded elsewhere do not fit this store any more.
     CursorExpired,
     /// The request itself makes no sense.
@@ -66,6 +68,7 @@ impl ErrorKind {
             Self::StorageFull => "StorageFull",
             Self::Busy => "Busy",
             Self::Unavailable => "Unavailable",
+            Self::InUse => "InUse",
             Self::CursorExpired => "CursorExpired",
             Self::InvalidRequest => "InvalidRequest",
             Self::Internal => "Internal",

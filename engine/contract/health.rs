@@ -23,9 +23,7 @@ impl Health {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let worst = findings.first().filter(|finding| finding.severity >= Severity::Warning);
         match worst {
-            Some(finding) => {
-                Self { condition: Condition::Degraded, reason: Some(finding.summary.clone()), findings }
-            }
+            Some(finding) => Self { condition: Condition::Degraded, reason: Some(finding.summary.clone()), findings },
             None => Self { condition: Condition::Healthy, reason: None, findings },
         }
     }

@@ -21,6 +21,7 @@ pub use backend::{
     Palace, Partition, RowStream, ScanOrder, ScanRequest, WriteMode,
 };
 pub use capability::{Capabilities, CaptureLevel, Fidelity, token};
+pub(crate) use error::kind_of_io;
 pub use error::{Error, ErrorKind, Result};
 pub use health::{Condition, Finding, Health, MaintenanceState, Severity};
 pub use identity::{EmbedderIdentity, IdentityState};

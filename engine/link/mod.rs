@@ -6,7 +6,7 @@
 
 mod backoff;
 mod event;
-
+mod machine;
 mod meter;
 mod plan;
 mod position;
@@ -15,6 +15,7 @@ mod state;
 
 pub use backoff::Backoff;
 pub use event::Event;
+pub use machine::{Effect, Failure, Input, Machine, Outcome, Work};
 
 pub use meter::{Eta, Meter, Rates};
 pub use plan::{CollectionPlan, Plan};

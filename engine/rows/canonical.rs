@@ -74,12 +74,18 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_at_every_depth() {
-        assert_eq!(canonical(json!({"b": {"z": 1, "a": 2}, "a": [{"y": 1, "x": 2}]})), r#"{"a":[{"x":2,"y":1}],"b":{"a":2,"z":1}}"#);
+        assert_eq!(
+            canonical(json!({"b": {"z": 1, "a": 2}, "a": [{"y": 1, "x": 2}]})),
+            r#"{"a":[{"x":2,"y":1}],"b":{"a":2,"z":1}}"#
+        );
     }
 
     #[test]
     fn a_float_stays_a_float_and_an_integer_an_integer() {
-        assert_eq!(canonical(json!({"f": 2.0, "i": 2, "big": 1e300, "min": i64::MIN})), r#"{"big":1e+300,"f":2.0,"i":2,"min":-9223372036854775808}"#);
+        assert_eq!(
+            canonical(json!({"f": 2.0, "i": 2, "big": 1e300, "min": i64::MIN})),
+            r#"{"big":1e+300,"f":2.0,"i":2,"min":-9223372036854775808}"#
+        );
         let text = canonical_metadata_text(Some(r#"{"i":2,"f":2.0,"t":0.1}"#)).unwrap();
         assert_eq!(text, r#"{"f":2.0,"i":2,"t":0.1}"#);
     }

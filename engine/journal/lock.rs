@@ -1,0 +1,71 @@
+use super::JournalError;
+use crate::link::LinkSpec;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// The right of one process to work on a link and to write to its target; given back when dropped, and by the operating
+/// system when the process dies.
+#[derive(Debug)]
+pub struct LinkLock {
+    _files: [File; 2],
+}
+
+impl LinkLock {
+    /// Takes the locks below `state`, or says who holds them.
+    ///
+    /// # Errors
+    /// `Locked` with the holder's process id.
+    pub fn acquire(state: &Path, spec: &LinkSpec) -> Result<Self, JournalError> {
+        let id = spec.id();
+        let target = blake3::hash(spec.target.as_bytes()).to_hex();
+        let link = lock(state, &format!("link-{id}.lock"), || format!("link {id}"))?;
+        let target = lock(state, &format!("target-{}.lock", &target[..12]), || format!("target {}", spec.target))?;
+        Ok(Self { _files: [link, target] })
+    }
+}
+
+fn lock(state: &Path, name: &str, what: impl FnOnce() -> String) -> Result<File, JournalError> {
+    let folder = state.join("locks");
+    let path = folder.join(name);
+    let io = |source| JournalError::Io { path: path.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(io)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(io)?;
+            return Err(JournalError::Locked { what: what(), pid: pid.trim().to_owned() });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    file.set_len(0).map_err(io)?;
+    file.rewind().map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::LinkKind;
+
+    fn spec(source: &str) -> LinkSpec {
+        LinkSpec { kind: LinkKind::Migrate, source: source.into(), target: "t".into(), collections: vec![] }
+    }
+
+    #[test]
+    fn the_second_taker_learns_the_first_ones_process() {
+        let state = tempfile::tempdir().unwrap();
+        let held = LinkLock::acquire(state.path(), &spec("a")).unwrap();
+        for other in ["a", "b"] {
+            match LinkLock::acquire(state.path(), &spec(other)) {
+                Err(JournalError::Locked { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(held);
+        LinkLock::acquire(state.path(), &spec("b")).unwrap();
+    }
+}
