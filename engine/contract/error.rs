@@ -81,7 +81,10 @@ impl ErrorKind {
 /// `Display` is the whole sentence for the operator, advice included. It never holds row content; ids may appear as
 /// range bounds.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: ErrorKind,
     detail: String,
     palace: Option<String>,
@@ -93,7 +96,7 @@ pub struct Error {
 impl Error {
     /// A failure of this kind; `detail` says what happened, without a full stop.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), palace: None, collection: None, rows: None, source: None }
+        Self(Box::new(Inner { kind, detail: detail.into(), palace: None, collection: None, rows: None, source: None }))
     }
 
     /// A failure of the operating system, with its kind read off the error.
@@ -103,49 +106,49 @@ impl Error {
 
     /// Names the palace, unless one is named already.
     pub fn in_palace(mut self, palace: impl fmt::Display) -> Self {
-        self.palace.get_or_insert_with(|| palace.to_string());
+        self.0.palace.get_or_insert_with(|| palace.to_string());
         self
     }
 
     /// Names the collection, unless one is named already.
     pub fn in_collection(mut self, collection: impl Into<String>) -> Self {
-        self.collection.get_or_insert_with(|| collection.into());
+        self.0.collection.get_or_insert_with(|| collection.into());
         self
     }
 
     /// Names the rows that were under way.
     pub fn in_rows(mut self, rows: KeyRange) -> Self {
-        self.rows.get_or_insert(rows);
+        self.0.rows.get_or_insert(rows);
         self
     }
 
     /// Keeps the cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// The kind, which alone decides retry and advice.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// What happened and to what, in one line, without advice.
     pub fn what(&self) -> String {
         let mut text = String::new();
-        if let Some(palace) = &self.palace {
+        if let Some(palace) = &self.0.palace {
             text.push_str(palace);
-            if let Some(collection) = &self.collection {
+            if let Some(collection) = &self.0.collection {
                 text.push_str(", collection ");
                 text.push_str(collection);
             }
-            if let Some(rows) = &self.rows {
+            if let Some(rows) = &self.0.rows {
                 text.push_str(&format!(", {rows}"));
             }
             text.push_str(": ");
         }
-        text.push_str(&self.detail);
-        let mut cause = self.source.as_deref().map(|cause| cause as &dyn StdError);
+        text.push_str(&self.0.detail);
+        let mut cause = self.0.source.as_deref().map(|cause| cause as &dyn StdError);
         while let Some(error) = cause {
             let line = error.to_string();
             if !text.contains(&line) {
@@ -159,7 +162,7 @@ impl Error {
 
     /// What the operator can do about it.
     pub fn advice(&self) -> &'static str {
-        advice::operator_sentence(self.kind)
+        advice::operator_sentence(self.0.kind)
     }
 }
 
@@ -183,6 +186,6 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

@@ -15,7 +15,7 @@ impl SpecVersion {
 
     /// Whether a backend that declares this version can be used by this crate.
     pub fn is_supported(self) -> bool {
-        self.major == Self::CURRENT.major && self.minor <= Self::CURRENT.minor
+        self.major == Self::CURRENT.major && self <= Self::CURRENT
     }
 }
 

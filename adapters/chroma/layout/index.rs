@@ -1,0 +1,216 @@
+use super::files::{DATA, HEADER, LENGTH, PICKLE, SegmentFolder, Stamps};
+use super::fingerprint::{Fingerprint, Fingerprints};
+use super::header::{HEADER_BYTES, Header};
+use super::pickle::{Labelled, read_index_metadata};
+use super::Trouble;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::FileExt;
+
+/// Greatest `index_metadata.pickle` that is read: eight million rows with long ids.
+const MAX_PICKLE_BYTES: u64 = 1 << 30;
+/// Bytes of `data_level0.bin` read at once while its labels are collected.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Byte of an element that carries the mark of deletion in its lowest bit.
+const DELETED_AT: usize = 2;
+
+/// One generation of a segment's files: where each id's vector is.
+///
+/// Labels say nothing about places: Chroma adds elements from several threads, so the label that each element carries
+/// is read once, here.
+///
+/// Memory per element of the index, n of them: resident 24 bytes (the fingerprint, label and slot of a
+/// [`Labelled`], reserved exactly). While it loads, 4 bytes of labels by slot, 4 more to sort them if labels and slots
+/// differ, ⅛ of used marks: 32 in all. A pickle of an older version remembers each id, 24 bytes that a growing vector
+/// may double and that are freed before the labels are collected: 72. The pickle itself is streamed.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// The stamps the files had throughout the load.
+    pub(crate) stamps: Stamps,
+    /// The greatest sequence number of any row, where older versions kept them.
+    pub(crate) max_row_seq_id: Option<i64>,
+    /// The sequence number the index has come to, where older versions kept it in the file.
+    pub(crate) max_seq_id: Option<i64>,
+    /// Whether an older version wrote it, inside a transaction not yet committed.
+    pub(crate) legacy: bool,
+    elements: Option<Elements>,
+}
+
+#[derive(Debug)]
+struct Elements {
+    /// Sorted by fingerprint.
+    labels: Vec<Labelled>,
+    header: Header,
+    data: File,
+    /// Only where vectors are stored normalised.
+    norms: Option<File>,
+}
+
+impl Index {
+    /// Reads the current generation; `normalised` tells whether the segment keeps vectors and norms apart.
+    pub(crate) fn load(
+        folder: &SegmentFolder,
+        dimension: u32,
+        normalised: bool,
+        fingerprints: &Fingerprints,
+    ) -> Result<Self, Trouble> {
+        let stamps = folder.stamps()?;
+        let mut index = Self { stamps, max_row_seq_id: None, max_seq_id: None, legacy: false, elements: None };
+        let Some(pickle) = stamps.pickle else { return Ok(index) };
+        if pickle.size > MAX_PICKLE_BYTES {
+            return Err(Trouble::damaged(format!("{PICKLE} has {} bytes", pickle.size)));
+        }
+        let header = read_header(folder, stamps)?;
+        let most = header.map_or(0, |header| header.elements as usize);
+        let input = BufReader::with_capacity(CHUNK_BYTES, folder.open(PICKLE)?);
+        let mut read = read_index_metadata(input, pickle.size, most, fingerprints)?;
+        index.max_row_seq_id = read.max_row_seq_id;
+        index.max_seq_id = read.max_seq_id;
+        index.legacy = read.legacy;
+        if let Some(header) = header.filter(|_| !read.labels.is_empty()) {
+            let size = |name: &str, stamp: Option<super::files::Stamp>| match stamp {
+                Some(stamp) => Ok(stamp.size),
+                None => Err(Trouble::damaged(format!("{name} is missing"))),
+            };
+            let length = if normalised { Some(size(LENGTH, stamps.length)?) } else { None };
+            header.check(dimension, size(DATA, stamps.data)?, length)?;
+            let data = folder.open(DATA)?;
+            place(&mut read.labels, &header, &data)?;
+            read.labels.sort_unstable_by_key(|labelled| labelled.id);
+            if read.labels.windows(2).any(|pair| pair[0].id == pair[1].id) {
+                return Err(Trouble::damaged(format!("{PICKLE} has an id twice")));
+            }
+            let norms = if normalised { Some(folder.open(LENGTH)?) } else { None };
+            index.elements = Some(Elements { labels: read.labels, header, data, norms });
+        }
+        if folder.stamps()? != stamps {
+            return Err(Trouble::Torn("the index was written while it was read".to_owned()));
+        }
+        Ok(index)
+    }
+
+    /// Whether there is an id map at all, an empty one included.
+    pub(crate) fn is_there(&self) -> bool {
+        self.stamps.pickle.is_some()
+    }
+
+    /// How many ids have a vector in it.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.elements.as_ref().map_or(0, |elements| elements.labels.len())
+    }
+
+    /// Where the id's vector is, if the index has one.
+    pub(crate) fn find(&self, id: Fingerprint) -> Option<Labelled> {
+        let labels = &self.elements.as_ref()?.labels;
+        labels.binary_search_by_key(&id, |labelled| labelled.id).ok().map(|at| labels[at])
+    }
+
+    /// Appends the element's raw bytes, then its raw norm where there are norms; [`Index::vector`] reads them.
+    pub(crate) fn read_raw(&self, at: Labelled, out: &mut Vec<u8>) -> Result<(), Trouble> {
+        let Some(elements) = &self.elements else { return Ok(()) };
+        let Header { element_bytes, .. } = elements.header;
+        let start = out.len();
+        out.resize(start + self.raw_bytes(), 0);
+        let (element, norm) = out[start..].split_at_mut(element_bytes);
+        let slot = u64::from(at.slot);
+        elements.data.read_exact_at(element, slot * element_bytes as u64).map_err(|error| Trouble::io(DATA, error))?;
+        if let Some(norms) = &elements.norms {
+            norms.read_exact_at(norm, 4 * slot).map_err(|error| Trouble::io(LENGTH, error))?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes [`Index::read_raw`] appends.
+    pub(crate) fn raw_bytes(&self) -> usize {
+        let of = |elements: &Elements| elements.header.element_bytes + if elements.norms.is_some() { 4 } else { 0 };
+        self.elements.as_ref().map_or(0, of)
+    }
+
+    /// The vector in some raw bytes, once the element proves to be the one that was looked for.
+    pub(crate) fn vector(&self, at: Labelled, raw: &[u8], out: &mut Vec<f32>) -> Result<(), Trouble> {
+        let Some(elements) = &self.elements else { return Ok(()) };
+        let header = elements.header;
+        let (element, norm) = raw.split_at(header.element_bytes);
+        if label_of(&element[header.label_offset..]) != u64::from(at.label) {
+            return Err(Trouble::damaged(format!("{DATA} has another label than {PICKLE} at element {}", at.slot)));
+        }
+        if element[DELETED_AT] & 1 == 1 {
+            return Err(Trouble::damaged(format!("{DATA} has element {} as deleted, {PICKLE} has not", at.slot)));
+        }
+        let stored = element[header.vector_offset..header.label_offset].as_chunks::<4>().0;
+        let stored = stored.iter().map(|component| f32::from_le_bytes(*component));
+        match norm.first_chunk::<4>() {
+            Some(norm) => {
+                let norm = f32::from_le_bytes(*norm);
+                out.extend(stored.map(|component| component * norm));
+            }
+            None => out.extend(stored),
+        }
+        Ok(())
+    }
+}
+
+fn read_header(folder: &SegmentFolder, stamps: Stamps) -> Result<Option<Header>, Trouble> {
+    if stamps.header.is_none() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + 1);
+    let read = folder.open(HEADER)?.take(HEADER_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Trouble::io(HEADER, error))?;
+    Header::parse(&bytes).map(Some)
+}
+
+/// Reads the header alone, for those who only report on it.
+pub(crate) fn header_of(folder: &SegmentFolder) -> Result<Option<Header>, Trouble> {
+    read_header(folder, folder.stamps()?)
+}
+
+/// Finds each label's slot by the labels that the elements carry.
+fn place(labels: &mut [Labelled], header: &Header, data: &File) -> Result<(), Trouble> {
+    let by_slot = labels_by_slot(header, data)?;
+    let mut by_label = Vec::new();
+    let mut used = vec![0u64; by_slot.len() / 64 + 1];
+    for labelled in labels {
+        let guess = labelled.label.wrapping_sub(1);
+        let slot = if by_slot.get(guess as usize) == Some(&labelled.label) {
+            guess
+        } else {
+            if by_label.is_empty() {
+                by_label = (0..header.elements).collect();
+                by_label.sort_unstable_by_key(|slot| by_slot[*slot as usize]);
+            }
+            let found = by_label.binary_search_by_key(&labelled.label, |slot| by_slot[*slot as usize]);
+            let missing = || Trouble::damaged(format!("{PICKLE} has the label {}, {DATA} has not", labelled.label));
+            by_label[found.map_err(|_| missing())?]
+        };
+        let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
+        if used[word] & bit != 0 {
+            return Err(Trouble::damaged(format!("{PICKLE} has the label {} twice", labelled.label)));
+        }
+        used[word] |= bit;
+        labelled.slot = slot;
+    }
+    Ok(())
+}
+
+fn labels_by_slot(header: &Header, data: &File) -> Result<Vec<u32>, Trouble> {
+    let per_chunk = (CHUNK_BYTES / header.element_bytes).max(1);
+    let mut by_slot = Vec::with_capacity(header.elements as usize);
+    let mut chunk = vec![0; per_chunk * header.element_bytes];
+    let mut left = header.elements as usize;
+    let mut at = 0;
+    while left > 0 {
+        let chunk = &mut chunk[..per_chunk.min(left) * header.element_bytes];
+        data.read_exact_at(chunk, at).map_err(|error| Trouble::io(DATA, error))?;
+        let labels = chunk.chunks_exact(header.element_bytes).map(|element| label_of(&element[header.label_offset..]));
+        by_slot.extend(labels.map(|label| u32::try_from(label).unwrap_or(u32::MAX)));
+        at += chunk.len() as u64;
+        left = header.elements as usize - by_slot.len();
+    }
+    Ok(by_slot)
+}
+
+fn label_of(bytes: &[u8]) -> u64 {
+    bytes.first_chunk::<8>().map_or(u64::MAX, |label| u64::from_le_bytes(*label))
+}

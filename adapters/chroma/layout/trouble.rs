@@ -1,0 +1,34 @@
+use palanquin_engine::contract::Error;
+
+/// Why one attempt to read gave nothing.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Something changed under the read; the next attempt sees it settled.
+    Torn(String),
+    /// What was read contradicts itself: damage, or a write half done.
+    Damaged(String),
+    /// Another attempt would not help.
+    Failed(Error),
+}
+
+impl Trouble {
+    /// Damage, told in one sentence without a full stop.
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged(what.into())
+    }
+
+    /// What went wrong with the named file: a missing end or a missing file may be a write half done.
+    pub(crate) fn io(file: &str, error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Self::Damaged(format!("{file} ends too early")),
+            std::io::ErrorKind::NotFound => Self::Damaged(format!("{file} is missing")),
+            _ => Self::Failed(Error::io(format!("cannot read {file}"), error)),
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
