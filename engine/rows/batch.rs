@@ -3,6 +3,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
 use arrow_array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
 use std::sync::Arc;
 
 /// The schema rows travel in: `id` (not null), `document`, `metadata` (canonical JSON text, not null), `embedding`
@@ -133,6 +134,20 @@ impl RowBatch {
             metadata: metadatas.value(i),
             embedding: vectors.is_valid(i).then(|| &components.values()[i * width..(i + 1) * width]),
         })
+    }
+
+    /// The rows of several batches in one; a single batch is not copied.
+    ///
+    /// # Errors
+    /// If there is no batch, or the widths of their vectors differ.
+    pub fn concat(batches: &[Self]) -> Result<Self, RowSchemaError> {
+        match batches {
+            [] => Err(RowSchemaError { column: "*", problem: "no batch".to_owned() }),
+            [one] => Ok(one.clone()),
+            [first, ..] => concat_batches(&first.0.schema(), batches.iter().map(|batch| &batch.0))
+                .map(Self)
+                .map_err(|error| RowSchemaError { column: "*", problem: error.to_string() }),
+        }
     }
 
     /// `length` rows from `offset`, without copying.

@@ -1,0 +1,279 @@
+use super::handle::{PalaceSource, StartLink};
+use crate::board::{Board, Connection};
+use crate::clock::now_ms;
+use crate::command::Command;
+use crate::credit::Credit;
+use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
+use crate::palace::{PalaceActor, PalaceSetup, Shutdown};
+use crate::supervise::{ChildSpec, Exit, Monitor, Step, Transition, spawn};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use palanquin_engine::contract::ErrorKind;
+use palanquin_engine::contract::advice::operator_sentence;
+use palanquin_engine::journal::{Journal, LinkLock};
+use palanquin_engine::link::{Event, Failure, LinkId, LinkState, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+/// What the engine's handle asks of the root.
+pub(super) enum Request {
+    StartLink(Box<StartLink>),
+    Command(Command),
+    ShutDown,
+    #[cfg(test)]
+    Crash(LinkId),
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Asked(Request);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Heard(Transition);
+
+/// Supervises palaces and links. Children are kept in the order they were started; a link is restarted with a palace it
+/// depends on (rest-for-one, narrowed to those that depend on it), and stopped before it.
+pub(super) struct Root {
+    journal: Arc<dyn Journal>,
+    board: Board,
+    ended: mpsc::UnboundedSender<LinkEnd>,
+    palaces: Vec<Palace>,
+    links: Vec<Link>,
+    shutting_down: bool,
+    finished: Option<oneshot::Sender<()>>,
+}
+
+struct Palace {
+    child: String,
+    source: PalaceSource,
+    actor: Addr<PalaceActor>,
+    restarts: Arc<AtomicU32>,
+    alive: bool,
+}
+
+struct Link {
+    child: String,
+    id: LinkId,
+    depends_on: [String; 2],
+    actor: Addr<LinkActor>,
+    restarts: Arc<AtomicU32>,
+    alive: bool,
+    _lock: Option<LinkLock>,
+}
+
+impl Root {
+    pub(super) fn new(
+        journal: Arc<dyn Journal>,
+        board: Board,
+        ended: mpsc::UnboundedSender<LinkEnd>,
+        finished: oneshot::Sender<()>,
+    ) -> Self {
+        let (palaces, links) = (Vec::new(), Vec::new());
+        Self { journal, board, ended, palaces, links, shutting_down: false, finished: Some(finished) }
+    }
+
+    /// Passes requests on until the handle is dropped.
+    pub(super) fn serve(root: &Addr<Self>, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let root = root.clone();
+        actix_rt::spawn(async move {
+            while let Some(request) = requests.recv().await {
+                root.do_send(Asked(request));
+            }
+            root.do_send(Asked(Request::ShutDown));
+        });
+    }
+
+    fn palace(&mut self, source: &PalaceSource, ctx: &Context<Self>) -> PalaceEnd {
+        let fidelity = source.backend.descriptor().fidelity;
+        if let Some(palace) = self.palaces.iter().find(|palace| palace.source.address == source.address && palace.alive)
+        {
+            return PalaceEnd { address: source.address.clone(), fidelity, actor: palace.actor.clone() };
+        }
+        let child = format!("palace {}", source.address);
+        let restarts = Arc::new(AtomicU32::new(0));
+        let setup = PalaceSetup {
+            address: source.address.clone(),
+            palace: source.palace.clone(),
+            backend: Arc::clone(&source.backend),
+            board: self.board.clone(),
+            restarts: Arc::clone(&restarts),
+            monitor: Monitor::default(),
+        };
+        let root = ctx.address();
+        let seed = self.palaces.len() as u64;
+        let actor = spawn::<PalaceActor>(ChildSpec::permanent(&child, seed), setup, move |transition| {
+            root.do_send(Heard(transition));
+        });
+        self.palaces.push(Palace { child, source: source.clone(), actor: actor.clone(), restarts, alive: true });
+        PalaceEnd { address: source.address.clone(), fidelity, actor }
+    }
+
+    fn start_link(&mut self, start: StartLink, ctx: &Context<Self>) {
+        let StartLink { spec, source, target, options, lock } = start;
+        let id = spec.id();
+        let child = format!("link {id}");
+        let (source, target) = (self.palace(&source, ctx), self.palace(&target, ctx));
+        let restarts = Arc::new(AtomicU32::new(0));
+        let depends_on = [format!("palace {}", source.address), format!("palace {}", target.address)];
+        let setup = LinkSetup {
+            id: id.clone(),
+            spec,
+            source,
+            target,
+            journal: Arc::clone(&self.journal),
+            board: self.board.clone(),
+            credit: Credit::of_bytes(options.credit_bytes),
+            options,
+            crew: Default::default(),
+            restarts: Arc::clone(&restarts),
+            monitor: Monitor::default(),
+            ended: self.ended.clone(),
+        };
+        let root = ctx.address();
+        let actor = spawn::<LinkActor>(ChildSpec::permanent(&child, options.seed), setup, move |transition| {
+            root.do_send(Heard(transition));
+        });
+        self.links.push(Link { child, id, depends_on, actor, restarts, alive: true, _lock: lock });
+    }
+
+    fn command(&self, command: Command) {
+        match command {
+            Command::Act { link, kind } => {
+                if let Some(link) = self.links.iter().find(|known| known.id == link) {
+                    link.actor.do_send(Order::Act(kind));
+                }
+            }
+            Command::Drain => {
+                for link in &self.links {
+                    link.actor.do_send(Order::Drain);
+                }
+            }
+        }
+    }
+
+    /// Stops children in reverse order of their start; the rest follows as their ends are heard.
+    fn shut_down(&mut self, ctx: &mut Context<Self>) {
+        self.shutting_down = true;
+        if self.links.iter().any(|link| link.alive) {
+            self.links.iter().rev().for_each(|link| link.actor.do_send(Order::Shutdown));
+        } else if self.palaces.iter().any(|palace| palace.alive) {
+            self.palaces.iter().rev().for_each(|palace| palace.actor.do_send(Shutdown));
+        } else {
+            self.finished.take();
+            ctx.stop();
+        }
+    }
+
+    fn record(&self, Transition { child, exit, step }: &Transition) {
+        let (from, to, attempt, delay) = match step {
+            Step::Restarting(delay, attempt) => ("running", "restarting", *attempt, Some(*delay)),
+            Step::Restarted => ("restarting", "running", 0, None),
+            Step::GivenUp => ("running", "given up", 0, None),
+            Step::Ended => return,
+        };
+        let at_ms = now_ms();
+        self.board.record(Event {
+            who: format!("supervisor of {child}"),
+            at_ms,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            reason: if *step == Step::Restarted { String::new() } else { exit.to_string() },
+            attempt,
+            next_try_at_ms: delay.map(|delay| at_ms + delay.as_millis() as i64),
+        });
+    }
+
+    fn palace_heard(&mut self, index: usize, transition: &Transition) {
+        let palace = &mut self.palaces[index];
+        let reason = format!("{} {}", transition.child, transition.exit);
+        match transition.step {
+            Step::Restarting(..) => {
+                palace.restarts.fetch_add(1, Ordering::Relaxed);
+                for link in self.links.iter().filter(|link| link.depends_on.contains(&transition.child)) {
+                    link.actor.do_send(Cascade(reason.clone()));
+                }
+            }
+            Step::GivenUp => {
+                palace.alive = false;
+                self.board.change_palace(&palace.source.address, |view| {
+                    view.connection = Connection::Failed { reason: reason.clone() };
+                });
+                for link in self.links.iter().filter(|link| link.depends_on.contains(&transition.child)) {
+                    link.actor.do_send(PalaceLost(reason.clone()));
+                }
+            }
+            Step::Ended => palace.alive = false,
+            Step::Restarted => {}
+        }
+    }
+
+    fn link_heard(&mut self, index: usize, transition: &Transition) {
+        let link = &mut self.links[index];
+        match transition.step {
+            Step::Restarting(..) => {
+                link.restarts.fetch_add(1, Ordering::Relaxed);
+            }
+            Step::GivenUp => {
+                link.alive = false;
+                let failure = Failure { kind: ErrorKind::Internal, reason: transition.exit.to_string() };
+                let mut rows = 0;
+                self.board.change_link(&link.id, |view| {
+                    rows = view.rows_done;
+                    view.state = LinkState::Halted {
+                        phase: view.state.phase().unwrap_or(palanquin_engine::link::Phase::Checking),
+                        reason: failure.reason.clone(),
+                        advice: operator_sentence(failure.kind).to_owned(),
+                    };
+                });
+                let _ = self.ended.send(LinkEnd {
+                    link: link.id.clone(),
+                    outcome: Outcome::Halted(failure),
+                    report: None,
+                    findings: Vec::new(),
+                    rows,
+                });
+            }
+            Step::Ended => link.alive = false,
+            Step::Restarted => {}
+        }
+    }
+}
+
+impl Actor for Root {
+    type Context = Context<Self>;
+}
+
+impl Handler<Asked> for Root {
+    type Result = ();
+
+    fn handle(&mut self, Asked(request): Asked, ctx: &mut Context<Self>) {
+        match request {
+            Request::StartLink(start) => self.start_link(*start, ctx),
+            Request::Command(command) => self.command(command),
+            Request::ShutDown => self.shut_down(ctx),
+            #[cfg(test)]
+            Request::Crash(id) => {
+                if let Some(link) = self.links.iter().find(|link| link.id == id) {
+                    link.actor.do_send(Order::Crash);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Heard> for Root {
+    type Result = ();
+
+    fn handle(&mut self, Heard(transition): Heard, ctx: &mut Context<Self>) {
+        self.record(&transition);
+        if let Some(index) = self.palaces.iter().position(|palace| palace.child == transition.child && palace.alive) {
+            self.palace_heard(index, &transition);
+        } else if let Some(index) = self.links.iter().position(|link| link.child == transition.child) {
+            self.link_heard(index, &transition);
+        }
+        if self.shutting_down && transition.exit == Exit::Shutdown {
+            self.shut_down(ctx);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Links between palaces in memory, with faults where only an adapter can put them.
+
+use super::root::Request;
+use super::{Engine, PalaceSource, StartLink};
+use crate::board::{ActKind, Snapshot};
+use crate::{Command, LinkEnd, LinkOptions};
+use palanquin_engine::contract::{
+    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode, PalaceRef, ScanOrder,
+    ScanRequest, WriteMode,
+};
+use palanquin_engine::journal::{Journal, SqliteJournal};
+use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Phase};
+use palanquin_engine::parity::Verdict;
+use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
+use palanquin_memory::{Fault, Faults, MemoryBackend, Point};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+const ROWS: u32 = 500;
+const COLLECTION: &str = "mempalace_drawers";
+
+/// A source with rows, an empty target, and a journal that outlives engines.
+struct World {
+    runtime: Arc<Runtime>,
+    source: Arc<MemoryBackend>,
+    target: Arc<MemoryBackend>,
+    journal: Arc<dyn Journal>,
+    _state: tempfile::TempDir,
+    source_faults: Faults,
+    target_faults: Faults,
+}
+
+fn rows(range: std::ops::Range<u32>, document: &str) -> RowBatch {
+    let mut batch = RowBatchBuilder::with_capacity(range.len(), 4);
+    for i in range {
+        let (id, embedding) = (format!("row-{i:05}"), [i as f32, 0.5, -1.0, 0.0]);
+        let row = Row { id: &id, document: Some(document), metadata: r#"{"room":"a"}"#, embedding: Some(&embedding) };
+        batch.push(row).unwrap();
+    }
+    batch.finish().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime =
+            Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+        let (source_faults, target_faults) = (Faults::default(), Faults::default());
+        let source = Arc::new(MemoryBackend::new(source_faults.clone()));
+        let target = Arc::new(MemoryBackend::new(target_faults.clone()));
+        let state = tempfile::tempdir().unwrap();
+        let journal = Arc::new(SqliteJournal::open(state.path()).unwrap());
+        let world = Self { runtime, source, target, journal, _state: state, source_faults, target_faults };
+        world.change(|collection| async move {
+            collection.apply(ChangeBatch::upserts(rows(0..ROWS, "first")), WriteMode::Append).await.unwrap();
+        });
+        world
+    }
+
+    fn change<F: Future<Output = ()>>(&self, change: impl FnOnce(Arc<dyn Collection>) -> F) {
+        let spec = CollectionSpec {
+            name: COLLECTION.into(),
+            dimension: 4,
+            metric: Metric::Cosine,
+            identity: None,
+            incarnation: "source".into(),
+        };
+        self.runtime.block_on(async {
+            let palace = self.source.open(&reference("source"), OpenMode::Create).await.unwrap();
+            change(palace.create_collection(&spec).await.unwrap()).await;
+        });
+    }
+
+    fn spec(kind: LinkKind) -> LinkSpec {
+        LinkSpec { kind, source: "memory:source".into(), target: "memory:target".into(), collections: vec![] }
+    }
+
+    fn engine(&self, kind: LinkKind) -> Running {
+        let engine = Engine::start(Arc::clone(&self.journal), Arc::clone(&self.runtime)).unwrap();
+        let end = |name: &str, backend: &Arc<MemoryBackend>| PalaceSource {
+            address: format!("memory:{name}"),
+            palace: reference(name),
+            backend: Arc::clone(backend) as Arc<dyn Backend>,
+        };
+        let options = LinkOptions {
+            batch_rows: 10,
+            partition_rows: 120,
+            commit_rows: 30,
+            poll_every: Duration::from_millis(5),
+            patience: Duration::from_secs(3),
+            ..LinkOptions::default()
+        };
+        let (source, target) = (end("source", &self.source), end("target", &self.target));
+        let (commands, obeyed) = mpsc::unbounded_channel();
+        engine.obey(obeyed, &self.runtime);
+        engine.start_link(StartLink { spec: Self::spec(kind), source, target, options, lock: None }).unwrap();
+        Running { engine, commands, id: Self::spec(kind).id(), runtime: Arc::clone(&self.runtime) }
+    }
+
+    /// Ids and documents of the target.
+    fn copied(&self) -> Vec<(String, String)> {
+        use futures::TryStreamExt;
+        self.runtime.block_on(async {
+            let palace = self.target.open(&reference("target"), OpenMode::Write).await.unwrap();
+            let collection = palace.collection(COLLECTION).await.unwrap();
+            let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1000 };
+            let batches: Vec<RowBatch> = collection.scan(scan).try_collect().await.unwrap();
+            let rows = batches.iter().flat_map(RowBatch::rows);
+            rows.map(|row| (row.id.to_owned(), row.document.unwrap_or_default().to_owned())).collect()
+        })
+    }
+}
+
+fn reference(name: &str) -> PalaceRef {
+    PalaceRef { id: name.into(), local_path: None, namespace: None }
+}
+
+struct Running {
+    engine: Engine,
+    commands: mpsc::UnboundedSender<Command>,
+    id: LinkId,
+    runtime: Arc<Runtime>,
+}
+
+impl Running {
+    fn end(&mut self) -> LinkEnd {
+        let next = async { tokio::time::timeout(Duration::from_secs(60), self.engine.next_end()).await };
+        self.runtime.block_on(next).expect("the link ends within a minute").unwrap()
+    }
+
+    fn wait_until(&self, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        let mut board = self.engine.board();
+        let wait = async {
+            tokio::time::timeout(Duration::from_secs(60), board.wait_for(|snapshot| wanted(snapshot)))
+                .await
+                .expect("it shows within a minute")
+                .unwrap()
+                .clone()
+        };
+        self.runtime.block_on(wait)
+    }
+
+    fn act(&self, kind: ActKind) {
+        self.commands.send(Command::Act { link: self.id.clone(), kind }).unwrap();
+    }
+
+    fn reasons(&self) -> String {
+        let board = self.engine.board();
+        let events = board.borrow().events.clone();
+        events.iter().map(|entry| format!("{}: {}\n", entry.event.who, entry.event.reason)).collect()
+    }
+}
+
+#[track_caller]
+fn assert_copied_after(fault: impl FnOnce(&World), reason: &str) {
+    let world = World::new();
+    fault(&world);
+    let mut running = world.engine(LinkKind::Migrate);
+    let end = running.end();
+    assert_eq!(end.outcome, Outcome::Verified, "{}", running.reasons());
+    assert!(running.reasons().contains(reason), "{}", running.reasons());
+    assert!(world.source_faults.are_spent() && world.target_faults.are_spent());
+    running.engine.shut_down();
+    assert_eq!(world.copied().len(), ROWS as usize);
+}
+
+#[test]
+fn a_migration_copies_every_row_and_proves_it() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Migrate);
+    let end = running.end();
+    assert_eq!(end.outcome, Outcome::Verified);
+    let report = end.report.unwrap();
+    assert_eq!((report.verdict(), report.equal_rows()), (Verdict::Equal, u64::from(ROWS)));
+    let snapshot = running.wait_until(|snapshot| snapshot.links[0].state == LinkState::Done { verified: true });
+    let link = &snapshot.links[0];
+    assert_eq!((link.rows_done, link.partitions_done), (u64::from(ROWS), link.partitions_total));
+    assert_eq!(link.credit_used, 0);
+    running.engine.shut_down();
+}
+
+#[test]
+fn a_panic_of_the_source_driver_is_survived_and_told() {
+    let fault = |world: &World| world.source_faults.inject(Point::Scan, 12, Fault::Panic);
+    assert_copied_after(fault, "the source driver panicked: an injected panic at Scan");
+}
+
+#[test]
+fn a_panic_of_the_target_driver_is_survived_and_told() {
+    for point in [Point::BeforeApply, Point::AfterApply] {
+        let fault = |world: &World| world.target_faults.inject(point, 5, Fault::Panic);
+        assert_copied_after(fault, &format!("the target driver panicked: an injected panic at {point:?}"));
+    }
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_is_not_copied_twice() {
+    let fault = |world: &World| world.target_faults.inject(Point::AfterApply, 7, Fault::Fail(ErrorKind::Unavailable));
+    assert_copied_after(fault, "an injected fault at AfterApply");
+}
+
+#[test]
+fn a_driver_that_hangs_is_cut_off_and_the_link_recovers() {
+    let fault = |world: &World| world.target_faults.inject(Point::BeforeApply, 3, Fault::Hang);
+    assert_copied_after(fault, "no sign of life for 3 s");
+}
+
+#[test]
+fn a_panic_of_the_links_actor_is_survived_and_told() {
+    let world = World::new();
+    // Keeps the copy under way until the actor has been restarted.
+    world.source_faults.inject(Point::Scan, 9, Fault::Hang);
+    let mut running = world.engine(LinkKind::Migrate);
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.rows_done > 0));
+    running.engine.request(Request::Crash(running.id.clone()));
+    let end = running.end();
+    assert_eq!(end.outcome, Outcome::Verified, "{}", running.reasons());
+    assert!(running.reasons().contains("panicked: an injected panic in the link's actor"), "{}", running.reasons());
+    assert_eq!(running.wait_until(|_| true).links[0].restarts, 1);
+    running.engine.shut_down();
+    assert_eq!(world.copied().len(), ROWS as usize);
+}
+
+#[test]
+fn a_panic_while_a_palace_is_opened_restarts_it_and_its_link() {
+    let fault = |world: &World| world.source_faults.inject(Point::Open, 0, Fault::Panic);
+    assert_copied_after(fault, "palace memory:source panicked: an injected panic at Open");
+}
+
+#[test]
+fn a_full_disk_halts_the_link_and_resuming_finishes_it() {
+    let world = World::new();
+    world.target_faults.inject(Point::BeforeApply, 4, Fault::Fail(ErrorKind::StorageFull));
+    let mut running = world.engine(LinkKind::Migrate);
+    assert!(matches!(running.end().outcome, Outcome::Halted(failure) if failure.kind == ErrorKind::StorageFull));
+    running.act(ActKind::Resume);
+    assert_eq!(running.end().outcome, Outcome::Verified);
+    running.engine.shut_down();
+}
+
+#[test]
+fn a_drained_link_is_continued_by_the_next_engine_without_planning_anew() {
+    let world = World::new();
+    world.source_faults.inject(Point::Scan, 20, Fault::Fail(ErrorKind::Unavailable));
+    let mut running = world.engine(LinkKind::Migrate);
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.rows_done > 0));
+    running.engine.drain();
+    let end = running.end();
+    assert_eq!(end.outcome, Outcome::Interrupted);
+    running.engine.shut_down();
+    let claim = world.runtime.block_on(world.journal.claim(&World::spec(LinkKind::Migrate))).unwrap();
+    assert!(claim.positions.rows() > 0 && claim.positions.rows() < u64::from(ROWS));
+
+    let mut running = world.engine(LinkKind::Migrate);
+    assert_eq!(running.end().outcome, Outcome::Verified);
+    running.engine.shut_down();
+    let after = world.runtime.block_on(world.journal.claim(&World::spec(LinkKind::Migrate))).unwrap();
+    assert_eq!(after.plan, claim.plan);
+    assert_eq!(world.copied().len(), ROWS as usize);
+}
+
+#[test]
+fn a_finished_copy_is_not_copied_over() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Migrate);
+    assert_eq!(running.end().outcome, Outcome::Verified);
+    running.engine.shut_down();
+    let mut again = world.engine(LinkKind::Migrate);
+    assert!(matches!(again.end().outcome, Outcome::Halted(failure) if failure.kind == ErrorKind::PalaceExists));
+    again.engine.shut_down();
+}
+
+#[test]
+fn a_mirror_follows_updates_inserts_and_deletes_and_pauses_on_demand() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    running.act(ActKind::Pause);
+    running.wait_until(|snapshot| snapshot.links[0].state == LinkState::Paused { phase: Phase::Live });
+    world.change(|collection| async move {
+        let deletes = (0..50).map(|i| format!("row-{i:05}")).collect();
+        let batch = ChangeBatch { upserts: Some(rows(450..550, "second")), deletes, cursor: None };
+        collection.apply(batch, WriteMode::Upsert).await.unwrap();
+    });
+    running.act(ActKind::Resume);
+    running.wait_until(|snapshot| snapshot.links[0].changes_applied == 150 && snapshot.links[0].state == live);
+    running.engine.drain();
+    assert_eq!(running.end().outcome, Outcome::Interrupted);
+    running.engine.shut_down();
+    let copied = world.copied();
+    assert_eq!(copied.len(), 500);
+    assert_eq!(copied.iter().filter(|(_, document)| document == "second").count(), 100);
+    assert_eq!(copied[0].0, "row-00050");
+}

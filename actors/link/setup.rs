@@ -1,0 +1,90 @@
+use super::crew::Crew;
+use crate::board::Board;
+use crate::credit::Credit;
+use crate::palace::PalaceActor;
+use crate::supervise::Monitor;
+use actix::Addr;
+use palanquin_engine::contract::{Fidelity, Finding};
+use palanquin_engine::journal::Journal;
+use palanquin_engine::link::{LinkId, LinkSpec, Outcome};
+use palanquin_engine::parity::ParityReport;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How a link works.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkOptions {
+    /// Bytes of rows on their way between source and target.
+    pub credit_bytes: u64,
+    /// Rows read at once, in one short transaction of the source.
+    pub batch_rows: usize,
+    /// Rows of a partition.
+    pub partition_rows: u64,
+    /// Rows made durable at once, at most.
+    pub commit_rows: usize,
+    /// Bytes made durable at once, at most (a batch that is larger goes alone).
+    pub commit_bytes: usize,
+    /// Time between two looks at a feed that had nothing new.
+    pub poll_every: Duration,
+    /// Longest time without a sign of life from the work in hand.
+    pub patience: Duration,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+impl Default for LinkOptions {
+    fn default() -> Self {
+        Self {
+            credit_bytes: 64 << 20,
+            batch_rows: 1_000,
+            partition_rows: 50_000,
+            commit_rows: 10_000,
+            commit_bytes: 24 << 20,
+            poll_every: Duration::from_millis(250),
+            patience: Duration::from_secs(120),
+            seed: 0,
+        }
+    }
+}
+
+/// How a link ended, for whoever started it. A halted link that is resumed ends again.
+#[derive(Clone, Debug)]
+pub struct LinkEnd {
+    /// Which.
+    pub link: LinkId,
+    /// How.
+    pub outcome: Outcome,
+    /// The comparison, if there was one.
+    pub report: Option<Arc<ParityReport>>,
+    /// What the operator should look at.
+    pub findings: Vec<Finding>,
+    /// Rows durable in the target by the copy.
+    pub rows: u64,
+}
+
+/// One end of a link.
+#[derive(Clone)]
+pub(crate) struct PalaceEnd {
+    pub(crate) address: String,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) actor: Addr<PalaceActor>,
+}
+
+/// What a link actor is built from.
+#[derive(Clone)]
+pub(crate) struct LinkSetup {
+    pub(crate) id: LinkId,
+    pub(crate) spec: LinkSpec,
+    pub(crate) source: PalaceEnd,
+    pub(crate) target: PalaceEnd,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) board: Board,
+    pub(crate) credit: Credit,
+    pub(crate) options: LinkOptions,
+    pub(crate) crew: Crew,
+    pub(crate) restarts: Arc<AtomicU32>,
+    pub(crate) monitor: Monitor,
+    pub(crate) ended: mpsc::UnboundedSender<LinkEnd>,
+}

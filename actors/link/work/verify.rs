@@ -1,0 +1,35 @@
+use super::{Desk, Done, News, Prepared};
+use palanquin_engine::contract::{Fidelity, Result};
+use palanquin_engine::parity::{Compared, compare};
+use std::sync::Arc;
+
+/// Compares every row of both ends.
+pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
+    let setup = &desk.setup;
+    let pairs = prepared.pairs.iter().map(|pair| Compared {
+        name: pair.name.clone(),
+        source: Arc::clone(&pair.source),
+        target: Arc::clone(&pair.target),
+    });
+    let fidelity = match (setup.source.fidelity, setup.target.fidelity) {
+        (Fidelity::Exact, Fidelity::Exact) => Fidelity::Exact,
+        _ => Fidelity::Ulp,
+    };
+    let pairs: Vec<_> = pairs.collect();
+    let ends = (setup.source.address.as_str(), setup.target.address.as_str());
+    let told = |end, rows| desk.tell(News::Compared { end, rows });
+    let comparing = compare(ends, &pairs, fidelity, setup.options.batch_rows, &told);
+    let mut report = tokio::select! {
+        () = desk.shift.stop.cancelled() => return Ok(Done::Stopped),
+        report = comparing => report?,
+    };
+    for name in &prepared.plan.without_dimension {
+        report.not_compared.push(format!(
+            "collection {name}: it is empty and has no vector width yet, so it was not made in the target"
+        ));
+    }
+    if !setup.spec.collections.is_empty() {
+        report.not_compared.push("collections other than those asked for".to_owned());
+    }
+    Ok(Done::Verified(Arc::new(report)))
+}

@@ -1,0 +1,225 @@
+use super::view::{Checkup, OtherEnd, palace_view};
+use crate::board::{Board, Connection};
+use crate::clock::now_ms;
+use crate::supervise::{Exit, Monitor, Worker};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised,
+    WrapFuture, fut,
+};
+use palanquin_engine::contract::{Backend, Error, ErrorKind, OpenMode, Palace, PalaceRef, Result};
+use palanquin_engine::link::Event;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+/// Shortest time between two checks.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// A check may take this share of the time at most.
+const CHECK_SHARE: u32 = 100;
+
+/// What a palace actor is built from.
+#[derive(Clone)]
+pub(crate) struct PalaceSetup {
+    pub(crate) address: String,
+    pub(crate) palace: PalaceRef,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) board: Board,
+    pub(crate) restarts: Arc<AtomicU32>,
+    pub(crate) monitor: Monitor,
+}
+
+pub(crate) struct PalaceActor {
+    setup: PalaceSetup,
+    open: Option<(OpenMode, Arc<dyn Palace>)>,
+    connection: Connection,
+    checkup: Option<Checkup>,
+    other_end: OtherEnd,
+}
+
+/// Asks for the open palace; it is opened if it is not, or not far enough.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<dyn Palace>>")]
+pub(crate) struct Connect(pub(crate) OpenMode);
+
+/// Says which identities the other end of a link has stored.
+#[derive(Default, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Compare(pub(crate) OtherEnd);
+
+/// Ends the actor for good.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Shutdown;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Check;
+
+impl PalaceActor {
+    fn publish(&self) {
+        let Self { setup, connection, checkup, other_end, .. } = self;
+        let restarts = setup.restarts.load(Ordering::Relaxed);
+        setup.board.show_palace(palace_view(
+            &setup.address,
+            setup.backend.descriptor(),
+            connection.clone(),
+            checkup.as_ref(),
+            other_end,
+            restarts,
+        ));
+    }
+
+    fn connection_is(&mut self, connection: Connection, reason: &str) {
+        let (from, to) = (word(&self.connection), word(&connection));
+        self.connection = connection;
+        if from != to {
+            self.setup.board.record(Event {
+                who: format!("palace {}", self.setup.address),
+                at_ms: now_ms(),
+                from: from.to_owned(),
+                to: to.to_owned(),
+                reason: reason.to_owned(),
+                attempt: 0,
+                next_try_at_ms: None,
+            });
+        }
+        self.publish();
+    }
+
+    /// A driver task panicked: nothing it left behind is trusted, so the actor is restarted.
+    fn crash(&self, error: JoinError, ctx: &mut Context<Self>) {
+        let exit = match error.try_into_panic() {
+            Ok(payload) => Exit::of_panic(&*payload),
+            Err(error) => Exit::Failed(error.to_string()),
+        };
+        self.setup.monitor.leave(exit);
+        ctx.stop();
+    }
+}
+
+fn word(connection: &Connection) -> &'static str {
+    match connection {
+        Connection::Opening => "opening",
+        Connection::Open => "open",
+        Connection::Waiting { .. } => "waiting",
+        Connection::Failed { .. } => "failed",
+        Connection::Closed => "closed",
+    }
+}
+
+async fn look_at(palace: Arc<dyn Palace>) -> Result<Checkup> {
+    let collections = palace.collections().await?;
+    let maintenance = palace.maintenance_state().await?;
+    Ok(Checkup { health: palace.health().await, collections, maintenance, at_ms: now_ms() })
+}
+
+impl Worker for PalaceActor {
+    type Spec = PalaceSetup;
+
+    fn from_spec(setup: PalaceSetup) -> Self {
+        Self { setup, open: None, connection: Connection::Opening, checkup: None, other_end: BTreeMap::new() }
+    }
+
+    fn monitor(setup: &PalaceSetup) -> Monitor {
+        setup.monitor.clone()
+    }
+}
+
+impl Actor for PalaceActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        self.publish();
+    }
+}
+
+impl Supervised for PalaceActor {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        *self = Self::from_spec(self.setup.clone());
+    }
+}
+
+impl Handler<Connect> for PalaceActor {
+    type Result = ResponseActFuture<Self, Result<Arc<dyn Palace>>>;
+
+    fn handle(&mut self, Connect(mode): Connect, _: &mut Context<Self>) -> Self::Result {
+        if let Some((open_for, palace)) = &self.open
+            && (*open_for == mode || (*open_for == OpenMode::Create && mode == OpenMode::Write))
+        {
+            return Box::pin(fut::ready(Ok(Arc::clone(palace))));
+        }
+        let PalaceSetup { backend, palace, .. } = self.setup.clone();
+        let opening = tokio::spawn(async move { backend.open(&palace, mode).await });
+        Box::pin(opening.into_actor(self).map(move |opened, actor, ctx| match opened {
+            Ok(Ok(palace)) => {
+                actor.open = Some((mode, Arc::clone(&palace)));
+                actor.connection_is(Connection::Open, "");
+                ctx.notify(Check);
+                Ok(palace)
+            }
+            Ok(Err(error)) => {
+                // A target that is not there yet is not a failure: it will be made.
+                if !(mode == OpenMode::Write && error.kind() == ErrorKind::PalaceNotFound) {
+                    let reason = error.what();
+                    actor.connection_is(Connection::Failed { reason: reason.clone() }, &reason);
+                }
+                Err(error)
+            }
+            Err(error) => {
+                let problem =
+                    Error::new(ErrorKind::Internal, "opening the palace failed").in_palace(&actor.setup.address);
+                actor.crash(error, ctx);
+                Err(problem)
+            }
+        }))
+    }
+}
+
+impl Handler<Check> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Check, ctx: &mut Context<Self>) {
+        let Some((_, palace)) = &self.open else { return };
+        let began = Instant::now();
+        let checking = tokio::spawn(look_at(Arc::clone(palace))).into_actor(self);
+        ctx.spawn(checking.map(move |checked, actor, ctx| {
+            match checked {
+                Ok(Ok(checkup)) => {
+                    actor.checkup = Some(checkup);
+                    actor.connection_is(Connection::Open, "");
+                }
+                Ok(Err(error)) => {
+                    let next_try_at_ms = now_ms() + CHECK_EVERY.as_millis() as i64;
+                    let reason = error.what();
+                    actor.connection_is(Connection::Waiting { reason: reason.clone(), next_try_at_ms }, &reason);
+                }
+                Err(error) => return actor.crash(error, ctx),
+            }
+            ctx.notify_later(Check, CHECK_EVERY.max(began.elapsed() * CHECK_SHARE));
+        }));
+    }
+}
+
+impl Handler<Compare> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, Compare(other_end): Compare, ctx: &mut Context<Self>) {
+        self.other_end.extend(other_end);
+        ctx.notify(Check);
+        self.publish();
+    }
+}
+
+impl Handler<Shutdown> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        self.open = None;
+        self.connection_is(Connection::Closed, "");
+        self.setup.monitor.leave(Exit::Shutdown);
+        ctx.stop();
+    }
+}

@@ -1,0 +1,8 @@
+//! One actor per palace: it owns the connection, hands it to whoever asks, and shows the palace's condition.
+//!
+//! The actor decides; opening and checking run as tasks of the shared runtime, and their panics restart the actor.
+
+mod actor;
+mod view;
+
+pub(crate) use actor::{Compare, Connect, PalaceActor, PalaceSetup, Shutdown};
