@@ -1,1 +1,17 @@
+//! Chroma palaces: a directory as Chroma 0.5 to 1.5 leaves it, read without Chroma and never written.
+//!
+//! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
+//! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
+//! * `layout`: the files of a vector segment, every one of them untrusted.
+//! * `read`: rows, put together from tables, index and log, while a MemPalace may be writing all three.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod catalog;
+mod connection;
+mod layout;
+mod palace;
+mod read;
+mod sidecar;
+
+pub use palace::ChromaBackend;

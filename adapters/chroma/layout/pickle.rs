@@ -387,11 +387,14 @@ impl<R: BufRead> Machine<'_, R> {
         if at as u64 >= self.max_memo {
             return Err(damaged(format_args!("remembers more than {} values", self.max_memo)));
         }
+        // Python's pure writer of protocols 0 and 1 counts from 1.
+        if self.memo.is_empty() && at == 1 {
+            self.memo.push(Value::Inert);
+        }
+        let known = self.memo.len();
         match self.memo.get_mut(at) {
             Some(place) => *place = value,
-            None if at == self.memo.len() => self.memo.push(value),
-            // Protocol 0 and 1 of Python's pure writer count from 1.
-            None if self.memo.is_empty() && at == 1 => self.memo.extend([Value::Inert, value]),
+            None if at == known => self.memo.push(value),
             None => return Err(damaged(format_args!("remembers its value {at} too early"))),
         }
         Ok(())
@@ -501,4 +504,4 @@ fn raw_unicode_escape(mut bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 #[path = "pickle_tests.rs"]
-pub(crate) mod tests;
+mod tests;

@@ -1,0 +1,160 @@
+//! Which collections a palace has: their segments, width and metric, as Chroma's system tables tell.
+
+use crate::connection::sqlite;
+use palanquin_engine::contract::{Error, ErrorKind, Metric, Result};
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Widest vectors that are read.
+const MAX_DIMENSION: u32 = 65_536;
+
+/// A collection as the system tables have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its id: another one when it is dropped and made again.
+    pub(crate) id: String,
+    /// Width of its vectors; `None` until the first write.
+    pub(crate) dimension: Option<u32>,
+    /// Its metric; Chroma's default where none is recorded.
+    pub(crate) metric: Option<Metric>,
+    /// Where its ids, documents and metadata are.
+    pub(crate) metadata_segment: Option<String>,
+    /// Where its vectors are.
+    pub(crate) vector_segment: Option<String>,
+}
+
+/// The segments of a collection, both there.
+#[derive(Clone, Debug)]
+pub(crate) struct Segments {
+    /// Where ids, documents and metadata are.
+    pub(crate) metadata: String,
+    /// Where vectors are.
+    pub(crate) vector: String,
+    /// Folder name of the vector segment.
+    pub(crate) vector_folder: Uuid,
+}
+
+impl Entry {
+    /// Its segments, without which it cannot be read.
+    pub(crate) fn segments(&self) -> Result<Segments> {
+        let missing = |scope| Error::new(ErrorKind::Corrupt, format!("the collection has no {scope} segment"));
+        let metadata = self.metadata_segment.clone().ok_or_else(|| missing("metadata"))?;
+        let vector = self.vector_segment.clone().ok_or_else(|| missing("vector"))?;
+        let malformed = |error| Error::new(ErrorKind::Corrupt, "the vector segment's id is malformed").with_source(error);
+        let vector_folder = Uuid::parse_str(&vector).map_err(malformed)?;
+        Ok(Segments { metadata, vector, vector_folder })
+    }
+}
+
+/// Every collection MemPalace can see: those of the default tenant's default database.
+pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
+    let [configuration, schema] =
+        ["config_json_str", "schema_str"].map(|column| column_or_null(connection, "collections", column));
+    let sql = format!(
+        "SELECT c.name, c.id, c.dimension,
+                (SELECT str_value FROM collection_metadata WHERE collection_id = c.id AND key = 'hnsw:space'),
+                {}, {},
+                (SELECT id FROM segments WHERE collection = c.id AND scope = 'METADATA'),
+                (SELECT id FROM segments WHERE collection = c.id AND scope = 'VECTOR')
+         FROM collections c JOIN databases d ON d.id = c.database_id
+         WHERE d.name = 'default_database' AND d.tenant_id = 'default_tenant' ORDER BY c.name",
+        schema?, configuration?
+    );
+    let mut statement = connection.prepare(&sql).map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        entries.push(entry(row)?);
+    }
+    Ok(entries)
+}
+
+/// How many collections are in databases that MemPalace does not look into.
+pub(crate) fn entries_elsewhere(connection: &Connection) -> Result<u64> {
+    let sql = "SELECT count(*) FROM collections c JOIN databases d ON d.id = c.database_id
+               WHERE d.name <> 'default_database' OR d.tenant_id <> 'default_tenant'";
+    connection.query_row(sql, [], |row| row.get(0)).map_err(sqlite)
+}
+
+/// The width of a collection now; `None` if it was dropped.
+pub(crate) fn dimension(connection: &Connection, id: &str) -> Result<Option<Option<u32>>> {
+    let mut statement =
+        connection.prepare_cached("SELECT dimension FROM collections WHERE id = ?1").map_err(sqlite)?;
+    let found = statement.query_row([id], |row| row.get::<_, Option<i64>>(0)).optional().map_err(sqlite)?;
+    found.map(checked_dimension).transpose()
+}
+
+/// Whether the database has a table.
+pub(crate) fn has_table(connection: &Connection, table: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
+    connection.prepare_cached(sql).and_then(|mut found| found.exists([table])).map_err(sqlite)
+}
+
+fn column_or_null(connection: &Connection, table: &str, column: &'static str) -> Result<&'static str> {
+    let sql = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
+    let found = connection.prepare(sql).and_then(|mut found| found.exists([table, column])).map_err(sqlite)?;
+    Ok(if found { column } else { "NULL" })
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry> {
+    let text = |at: usize| row.get::<_, Option<String>>(at).map_err(sqlite);
+    let recorded = match text(3)? {
+        Some(space) => Some(space),
+        None => text(4)?.as_deref().and_then(space_of_schema).or(text(5)?.as_deref().and_then(space_of_configuration)),
+    };
+    Ok(Entry {
+        name: row.get(0).map_err(sqlite)?,
+        id: row.get(1).map_err(sqlite)?,
+        dimension: checked_dimension(row.get(2).map_err(sqlite)?)?,
+        metric: recorded.as_deref().map_or(Some(Metric::L2), Metric::from_name),
+        metadata_segment: text(6)?,
+        vector_segment: text(7)?,
+    })
+}
+
+fn checked_dimension(dimension: Option<i64>) -> Result<Option<u32>> {
+    let Some(dimension) = dimension else { return Ok(None) };
+    let narrow = u32::try_from(dimension).ok().filter(|width| (1..=MAX_DIMENSION).contains(width));
+    let refused = || Error::new(ErrorKind::Corrupt, format!("the collection has vectors of {dimension} components"));
+    narrow.map(Some).ok_or_else(refused)
+}
+
+/// The metric in the schema of Chroma 1.x.
+fn space_of_schema(text: &str) -> Option<String> {
+    let schema: Value = serde_json::from_str(text).ok()?;
+    let config = schema.pointer("/keys/#embedding/float_list/vector_index/config")?;
+    config.get("space")?.as_str().map(str::to_owned)
+}
+
+/// The metric in the configuration of Chroma 0.6 and early 1.x.
+fn space_of_configuration(text: &str) -> Option<String> {
+    let configuration: Value = serde_json::from_str(text).ok()?;
+    ["hnsw", "hnsw_configuration"].iter().find_map(|part| configuration.get(part)?.get("space")?.as_str().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metric_is_found_wherever_a_version_keeps_it() {
+        let schema = r##"{"keys":{"#embedding":{"float_list":{"vector_index":{"config":{"space":"cosine"}}}}}}"##;
+        assert_eq!(space_of_schema(schema).as_deref(), Some("cosine"));
+        assert_eq!(space_of_configuration(r#"{"hnsw_configuration":{"space":"ip"}}"#).as_deref(), Some("ip"));
+        assert_eq!(space_of_configuration(r#"{"hnsw":{"space":"l2"}}"#).as_deref(), Some("l2"));
+        for text in ["", "{}", "[]", "nonsense", r#"{"hnsw":3}"#] {
+            assert_eq!((space_of_schema(text), space_of_configuration(text)), (None, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_dimension_is_refused() {
+        for dimension in [-1, 0, 65_537, i64::MAX] {
+            assert_eq!(checked_dimension(Some(dimension)).unwrap_err().kind(), ErrorKind::Corrupt, "{dimension}");
+        }
+        assert_eq!(checked_dimension(Some(384)).unwrap(), Some(384));
+    }
+}

@@ -1,0 +1,63 @@
+use super::blocking::unlocked;
+use super::open::ChromaPalace;
+use crate::connection::{Database, is_palace};
+use async_trait::async_trait;
+use palanquin_engine::contract::{
+    Backend, Capabilities, Descriptor, Error, ErrorKind, Fidelity, OpenMode, Palace, PalaceRef, Result, SpecVersion,
+    token,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Chroma palaces in a local directory, read without Chroma and never written.
+#[derive(Debug)]
+pub struct ChromaBackend(Descriptor);
+
+impl ChromaBackend {
+    /// The backend; nothing is touched.
+    pub fn new() -> Self {
+        Self(Descriptor {
+            name: "chroma",
+            spec_version: SpecVersion::CURRENT,
+            capabilities: Capabilities::of([token::EMBEDDINGS_OUT, token::MIGRATION_EXPORT, token::LOCAL_MODE]),
+            maintenance_kinds: &[],
+            capture: None,
+            fidelity: Fidelity::Ulp,
+        })
+    }
+}
+
+impl Default for ChromaBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Backend for ChromaBackend {
+    fn descriptor(&self) -> &Descriptor {
+        &self.0
+    }
+
+    fn detect(&self, path: &Path) -> bool {
+        is_palace(path)
+    }
+
+    async fn open(&self, palace: &PalaceRef, mode: OpenMode) -> Result<Arc<dyn Palace>> {
+        if mode != OpenMode::Read {
+            let detail = "a Chroma directory is only read; it is written through a Chroma server";
+            return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
+        }
+        if palace.namespace.is_some() {
+            let detail = "a Chroma directory has no namespaces";
+            return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
+        }
+        let Some(folder) = palace.local_path.clone() else {
+            let detail = "a Chroma palace in a directory needs its path";
+            return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
+        };
+        let name = palace.to_string();
+        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?)).await;
+        opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+    }
+}

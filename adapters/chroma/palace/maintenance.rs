@@ -1,0 +1,72 @@
+use crate::catalog::{self, Entry};
+use crate::connection::{DATABASE, Database, sqlite};
+use crate::layout::files::{DATA, PICKLE, SegmentFolder};
+use crate::layout::index::header_of;
+use crate::read::marks::max_seq_id;
+use crate::read::range::count_in;
+use palanquin_engine::contract::{KeyRange, MaintenanceState, Result};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The directory's condition in Chroma's terms.
+pub(super) fn state(database: &Database, connection: &Connection) -> Result<MaintenanceState> {
+    let queue = queue_by_collection(connection)?;
+    let mut collections = serde_json::Map::new();
+    for entry in catalog::entries(connection)? {
+        let queued = queue.get(&entry.id).copied().unwrap_or_default();
+        let name = entry.name.clone();
+        collections.insert(name, of_collection(database, connection, entry, queued)?);
+    }
+    let pragma = |name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite)
+    };
+    let size = |file: &str| std::fs::metadata(database.folder().join(file)).ok().map(|meta| meta.len());
+    Ok(BTreeMap::from([
+        ("collections".to_owned(), Value::Object(collections)),
+        ("queue_rows".to_owned(), json!(queue.values().map(|queued| queued.rows).sum::<u64>())),
+        ("sqlite_bytes".to_owned(), json!(size(DATABASE))),
+        ("sqlite_free_bytes".to_owned(), json!(pragma("freelist_count")? * pragma("page_size")?)),
+        ("journal_bytes".to_owned(), json!(size(&format!("{DATABASE}-journal")))),
+    ]))
+}
+
+#[derive(Clone, Copy, Default)]
+struct Queued {
+    rows: u64,
+    newest: Option<i64>,
+}
+
+/// By collection id.
+fn queue_by_collection(connection: &Connection) -> Result<BTreeMap<String, Queued>> {
+    let sql = "SELECT substr(topic, -36), count(*), max(seq_id) FROM embeddings_queue GROUP BY 1";
+    let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
+    let queued = statement.query_map([], |row| Ok((row.get(0)?, Queued { rows: row.get(1)?, newest: row.get(2)? })));
+    queued.map_err(sqlite)?.collect::<rusqlite::Result<_>>().map_err(sqlite)
+}
+
+fn of_collection(database: &Database, connection: &Connection, entry: Entry, queued: Queued) -> Result<Value> {
+    let mut state = json!({
+        "dimension": entry.dimension,
+        "metric": entry.metric,
+        "queue_rows": queued.rows,
+        "queue_newest_seq_id": queued.newest,
+    });
+    let Ok(segments) = entry.segments() else { return Ok(state) };
+    let folder = SegmentFolder::new(database.folder(), segments.vector_folder);
+    let header = header_of(&folder).ok().flatten();
+    let more = [
+        ("rows", json!(count_in(connection, &segments.metadata, &KeyRange::ALL)?)),
+        ("max_seq_id_metadata", json!(max_seq_id(connection, &segments.metadata)?)),
+        ("max_seq_id_vector", json!(max_seq_id(connection, &segments.vector)?)),
+        ("hnsw_elements", json!(header.map(|header| header.elements))),
+        ("hnsw_max_elements", json!(header.map(|header| header.max_elements))),
+        ("hnsw_data_bytes", json!(folder.size_of(DATA))),
+        ("hnsw_link_lists_bytes", json!(folder.size_of("link_lists.bin"))),
+        ("hnsw_id_map_bytes", json!(folder.size_of(PICKLE))),
+    ];
+    if let Value::Object(map) = &mut state {
+        map.extend(more.map(|(key, value)| (key.to_owned(), value)));
+    }
+    Ok(state)
+}

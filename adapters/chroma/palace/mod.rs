@@ -1,0 +1,11 @@
+//! The contract's side: [`backend`] opens a directory into an [`open`] palace, which hands out [`collection`]s; [`health`] and
+//! [`maintenance`] tell its condition. Everything that touches a disk runs through [`blocking`].
+
+mod backend;
+mod blocking;
+mod collection;
+mod health;
+mod maintenance;
+mod open;
+
+pub use backend::ChromaBackend;

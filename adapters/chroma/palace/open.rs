@@ -1,0 +1,126 @@
+use super::blocking::{blocking, unlocked};
+use super::collection::ChromaCollection;
+use super::{health, maintenance};
+use crate::catalog::{self, Entry};
+use crate::connection::{Database, sqlite};
+use crate::read::range;
+use crate::read::session::Session;
+use crate::sidecar;
+use async_trait::async_trait;
+use palanquin_engine::contract::{
+    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, MaintenanceState, Palace, Result,
+};
+use rusqlite::Connection;
+use std::sync::{Arc, Mutex};
+
+/// An open Chroma directory: one connection for its system tables, one per collection.
+pub(super) struct ChromaPalace {
+    database: Database,
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl ChromaPalace {
+    /// Opens the database and checks that it is Chroma's, of a version that is known.
+    pub(super) fn open(database: Database) -> Result<Self> {
+        let opened = database.connect().and_then(|connection| {
+            let lock = connection.unchecked_transaction().map_err(sqlite)?;
+            database.check_schema(&lock)?;
+            drop(lock);
+            Ok(connection)
+        });
+        let connection = opened.map_err(|error| error.in_palace(database.palace()))?;
+        Ok(Self { database, connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Runs `work` on the palace's own connection, under one shared lock.
+    async fn locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database, &Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let database = self.database.clone();
+        blocking(&self.connection, move |connection| {
+            let worked = database.check_same_file().and_then(|()| {
+                let lock = connection.unchecked_transaction().map_err(sqlite)?;
+                work(&database, &lock)
+            });
+            worked.map_err(|error| error.in_palace(database.palace()))
+        })
+        .await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        self.locked(|_, connection| catalog::entries(connection)).await
+    }
+
+    fn read_only<T>(&self, what: &str) -> Result<T> {
+        let detail = format!("a Chroma directory is only read; {what} goes through a Chroma server");
+        Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(self.database.palace()))
+    }
+}
+
+/// What can be told of a collection; its rows are counted under a lock of their own.
+pub(super) fn info(database: &Database, entry: Entry) -> Result<CollectionInfo> {
+    let rows = match (&entry.metadata_segment, &entry.vector_segment) {
+        (Some(_), Some(_)) => {
+            let counted = Session::new(database.clone(), entry.clone()).and_then(|session| range::count(&session));
+            counted.map_err(|error| error.in_palace(database.palace()).in_collection(&entry.name))?
+        }
+        // Reading it will fail; being listed beside others must not.
+        _ => 0,
+    };
+    Ok(info_with(database, entry, rows))
+}
+
+/// What can be told of a collection whose rows were counted.
+pub(super) fn info_with(database: &Database, entry: Entry, rows: u64) -> CollectionInfo {
+    CollectionInfo {
+        rows,
+        dimension: entry.dimension,
+        metric: entry.metric,
+        identity: sidecar::identities(database.folder()).remove(&entry.name),
+        incarnation: Some(entry.id),
+        name: entry.name,
+    }
+}
+
+#[async_trait]
+impl Palace for ChromaPalace {
+    async fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        let entries = self.entries().await?;
+        let database = self.database.clone();
+        unlocked(move || entries.into_iter().map(|entry| info(&database, entry)).collect()).await
+    }
+
+    async fn collection(&self, name: &str) -> Result<Arc<dyn Collection>> {
+        let mut entries = self.entries().await?;
+        let Some(at) = entries.iter().position(|entry| entry.name == name) else {
+            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            let detail = match names.as_slice() {
+                [] => "the palace has no collections".to_owned(),
+                names => format!("no such collection; there are {}", names.join(", ")),
+            };
+            let error = Error::new(ErrorKind::CollectionNotInitialized, detail);
+            return Err(error.in_palace(self.database.palace()).in_collection(name));
+        };
+        let (database, entry) = (self.database.clone(), entries.swap_remove(at));
+        let collection = unlocked(move || ChromaCollection::open(database, entry)).await?;
+        Ok(Arc::new(collection))
+    }
+
+    async fn create_collection(&self, _: &CollectionSpec) -> Result<Arc<dyn Collection>> {
+        self.read_only("making a collection")
+    }
+
+    async fn health(&self) -> Health {
+        let found = self.locked(health::findings).await;
+        found.map(Health::from_findings).unwrap_or_else(|error| Health {
+            condition: Condition::Unavailable,
+            reason: Some(error.to_string()),
+            findings: Vec::new(),
+        })
+    }
+
+    async fn maintenance_state(&self) -> Result<MaintenanceState> {
+        self.locked(maintenance::state).await
+    }
+}

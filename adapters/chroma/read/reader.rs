@@ -1,0 +1,256 @@
+use super::behind::Behind;
+use super::marks::Marks;
+use super::page::{Page, rows_per_page};
+use super::patience::Patience;
+use super::session::Session;
+use super::tail::{Before, Tail, Vector, logged_vector};
+use crate::connection::DATABASE;
+use crate::layout::Trouble;
+use crate::layout::files::{SegmentFolder, Stamps};
+use crate::layout::fingerprint::Fingerprints;
+use crate::layout::index::Index;
+use crate::layout::pickle::Labelled;
+use crate::read::metadata::text;
+use palanquin_engine::contract::{Error, ErrorKind, KeyRange, Metric, Result};
+use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
+use rusqlite::Connection;
+
+/// Reads rows of one collection, a page at a time.
+///
+/// The index is loaded outside any transaction and kept for as long as its files keep their stamps and the collection
+/// its sequence number; each page checks both under the lock. An index that is ahead of the committed sequence number
+/// does no harm: what it is ahead by is in the log's tail, which wins.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    session: Session,
+    folder: SegmentFolder,
+    fingerprints: Fingerprints,
+    loaded: Option<Loaded>,
+    tail: Tail,
+    tail_as_of: Option<Marks>,
+    /// The generation in which a row had no vector; if it has none after a fresh load either, it has none.
+    incomplete: Option<Generation>,
+    page: Page,
+    raw: Vec<u8>,
+    vector: Vec<f32>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    index: Index,
+    dimension: u32,
+    /// As committed before the load began.
+    generation: Generation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Generation {
+    stamps: Stamps,
+    vector: Option<i64>,
+}
+
+/// Rows as they were read, and where to go on.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The rows, if there are any.
+    pub(crate) batch: Option<RowBatch>,
+    /// The id up to which the range is done, if rows may follow.
+    pub(crate) next: Option<String>,
+}
+
+/// Where in the scratch the raw bytes of a row's vector start.
+#[derive(Clone, Copy)]
+enum Source {
+    Element(Labelled, usize),
+    Log(usize),
+    Nowhere,
+}
+
+impl Reader {
+    /// A reader of the collection; nothing is read yet.
+    pub(crate) fn new(session: Session) -> Self {
+        Self {
+            folder: SegmentFolder::new(session.database.folder(), session.segments.vector_folder),
+            session,
+            fingerprints: Fingerprints::new(),
+            loaded: None,
+            tail: Tail::default(),
+            tail_as_of: None,
+            incomplete: None,
+            page: Page::default(),
+            raw: Vec::new(),
+            vector: Vec::new(),
+        }
+    }
+
+    /// Its connection, for what is no row.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Reads the first rows of a range, at most `rows` of them. Waits for a writer as long as that makes sense.
+    pub(crate) fn read(&mut self, range: &KeyRange, rows: usize) -> Result<Read> {
+        let mut patience = Patience::default();
+        loop {
+            let trouble = match self.attempt(range, rows) {
+                Ok(read) => return Ok(read),
+                Err(trouble) => trouble,
+            };
+            tracing::debug!(collection = self.session.entry.name, ?trouble, "a page is read again");
+            self.loaded = None;
+            (self.tail, self.tail_as_of) = (Tail::default(), None);
+            let stamps = match self.folder.stamps() {
+                Ok(stamps) => stamps,
+                Err(Trouble::Failed(error)) => return Err(error),
+                Err(_) => Stamps::default(),
+            };
+            std::thread::sleep(patience.after(trouble, stamps)?);
+        }
+    }
+
+    fn attempt(&mut self, range: &KeyRange, rows: usize) -> Result<Read, Trouble> {
+        const EMPTY: Read = Read { batch: None, next: None };
+        if self.loaded.is_none() {
+            let Some(dimension) = self.load()? else { return Ok(EMPTY) };
+            tracing::debug!(collection = self.session.entry.name, dimension, "index loaded");
+        }
+        let Self { session, folder, fingerprints, loaded: Some(loaded), tail, page, raw, vector, .. } = self else {
+            return Ok(EMPTY);
+        };
+        let Loaded { index, dimension, generation } = &*loaded;
+        let dimension = *dimension;
+        raw.clear();
+
+        let (lock, marks) = session.lock()?;
+        if marks.vector != generation.vector || marks.dimension != Some(dimension) {
+            return Err(Trouble::Torn("the index was flushed since it was read".to_owned()));
+        }
+        check_untouched(folder, index)?;
+        check_committed(session, index, marks)?;
+        let after = if index.is_there() { marks.vector.or(index.max_seq_id) } else { None };
+        if self.tail_as_of != Some(marks) {
+            tail.refresh(&lock, &session.entry.id, after, fingerprints)?;
+            self.tail_as_of = Some(marks);
+        }
+        let limit = rows_per_page(rows, dimension);
+        let segment = &session.segments.metadata;
+        if marks.behind {
+            Behind { connection: &lock, collection: &session.entry.id, segment, marks }.read(page, range, limit)?;
+        } else {
+            page.read(&lock, segment, range, limit, marks.lists)?;
+        }
+        let absent = match (index.is_there(), marks.vector) {
+            (false, Some(_)) => Before::Unknown,
+            _ => Before::Absent,
+        };
+        let mut sources = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            let id = fingerprints.of(page.id(row));
+            let found = index.find(id);
+            let before = if found.is_some() { Before::There } else { absent };
+            sources.push(source(tail.vector(id, before), found, &lock, index, dimension, raw)?);
+        }
+        check_untouched(folder, index)?;
+        drop(lock);
+
+        if sources.iter().any(|source| matches!(source, Source::Nowhere)) && self.incomplete != Some(*generation) {
+            self.incomplete = Some(*generation);
+            return Err(Trouble::Torn("a row has no vector".to_owned()));
+        }
+        let batch = batch(page, &sources, index, dimension, raw, vector)?;
+        Ok(Read { batch, next: page.next.take() })
+    }
+
+    /// Loads the index of now, unless the collection was never written.
+    fn load(&mut self) -> Result<Option<u32>, Trouble> {
+        let (lock, marks) = self.session.lock()?;
+        drop(lock);
+        let Some(dimension) = marks.dimension else { return Ok(None) };
+        let unknown = || Error::new(ErrorKind::UnsupportedFormat, "the collection has a metric that is not known");
+        let normalised = self.session.entry.metric.ok_or_else(unknown)? == Metric::Cosine;
+        let index = Index::load(&self.folder, dimension, normalised, &self.fingerprints)?;
+        let generation = Generation { stamps: index.stamps, vector: marks.vector };
+        self.loaded = Some(Loaded { index, dimension, generation });
+        (self.tail, self.tail_as_of) = (Tail::default(), None);
+        Ok(Some(dimension))
+    }
+}
+
+fn check_untouched(folder: &SegmentFolder, index: &Index) -> Result<(), Trouble> {
+    if folder.stamps()? == index.stamps {
+        Ok(())
+    } else {
+        Err(Trouble::Torn("the index was written while it was read".to_owned()))
+    }
+}
+
+/// Chroma 0.6 writes the index inside the transaction of the log: it must not be ahead of what was committed.
+fn check_committed(session: &Session, index: &Index, marks: Marks) -> Result<(), Trouble> {
+    if !index.legacy {
+        return Ok(());
+    }
+    if index.max_row_seq_id > Some(marks.newest) {
+        return Err(Trouble::damaged("the index has rows that were never committed"));
+    }
+    let half_done = index.stamps.data.map(|data| data.modified) > index.stamps.pickle.map(|pickle| pickle.modified);
+    if half_done && session.database.folder().join(format!("{DATABASE}-journal")).exists() {
+        return Err(Trouble::Torn("the index is being written".to_owned()));
+    }
+    Ok(())
+}
+
+fn source(
+    tail: Vector,
+    found: Option<Labelled>,
+    lock: &Connection,
+    index: &Index,
+    dimension: u32,
+    raw: &mut Vec<u8>,
+) -> Result<Source, Trouble> {
+    let start = raw.len();
+    match (tail, found) {
+        (Vector::AsBefore, Some(labelled)) => {
+            index.read_raw(labelled, raw)?;
+            Ok(Source::Element(labelled, start))
+        }
+        (Vector::AsBefore, None) | (Vector::Nowhere, _) => Ok(Source::Nowhere),
+        (Vector::Logged(seq_id), _) if logged_vector(lock, seq_id, dimension, raw)? => Ok(Source::Log(start)),
+        (Vector::Logged(_), _) => Err(Trouble::damaged("a change in the log is gone")),
+    }
+}
+
+fn batch(
+    page: &Page,
+    sources: &[Source],
+    index: &Index,
+    dimension: u32,
+    raw: &[u8],
+    vector: &mut Vec<f32>,
+) -> Result<Option<RowBatch>, Trouble> {
+    if page.rows.is_empty() {
+        return Ok(None);
+    }
+    let mut builder = RowBatchBuilder::with_capacity(page.rows.len(), dimension);
+    let piece = |range: &std::ops::Range<usize>| text(&page.text[range.clone()]);
+    for (row, source) in page.rows.iter().zip(sources) {
+        vector.clear();
+        match *source {
+            Source::Element(labelled, start) => {
+                index.vector(labelled, &raw[start..start + index.raw_bytes()], vector)?;
+            }
+            Source::Log(start) => {
+                let components = raw[start..start + 4 * dimension as usize].as_chunks::<4>().0;
+                vector.extend(components.iter().map(|component| f32::from_le_bytes(*component)));
+            }
+            Source::Nowhere => {}
+        }
+        let document = row.document.as_ref().map(piece).transpose()?;
+        let embedding = (!matches!(source, Source::Nowhere)).then_some(vector.as_slice());
+        builder.push(Row { id: piece(&row.id)?, document, metadata: piece(&row.metadata)?, embedding }).map_err(internal)?;
+    }
+    Ok(Some(builder.finish().map_err(internal)?))
+}
+
+fn internal(error: palanquin_engine::rows::RowSchemaError) -> Error {
+    Error::new(ErrorKind::Internal, "rows do not fit their batch").with_source(error)
+}

@@ -1,0 +1,38 @@
+use super::marks::Marks;
+use crate::catalog::{Entry, Segments};
+use crate::connection::{Database, sqlite};
+use palanquin_engine::contract::Result;
+use rusqlite::{Connection, Transaction};
+use std::cell::Cell;
+
+/// One connection to one collection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The palace's database.
+    pub(crate) database: Database,
+    /// The collection as it was when it was opened.
+    pub(crate) entry: Entry,
+    /// Its segments.
+    pub(crate) segments: Segments,
+    connection: Connection,
+    last: Cell<Option<Marks>>,
+}
+
+impl Session {
+    /// Connects; nothing of the collection is read yet.
+    pub(crate) fn new(database: Database, entry: Entry) -> Result<Self> {
+        let segments = entry.segments()?;
+        let connection = database.connect()?;
+        Ok(Self { database, entry, segments, connection, last: Cell::new(None) })
+    }
+
+    /// Begins a transaction that holds the shared lock, so that no commit can happen, until it is dropped. It must be
+    /// short: a writer waits.
+    pub(crate) fn lock(&self) -> Result<(Transaction<'_>, Marks)> {
+        self.database.check_same_file()?;
+        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
+        let marks = Marks::read(&transaction, &self.entry.id, &self.segments, self.last.get())?;
+        self.last.set(Some(marks));
+        Ok((transaction, marks))
+    }
+}

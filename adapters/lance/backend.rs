@@ -1,0 +1,184 @@
+use crate::directory::{self, Standing};
+use crate::durability::{Disk, FileSync};
+use crate::error::Place;
+use crate::palace::LancePalace;
+use async_trait::async_trait;
+use palanquin_engine::contract::{
+    Backend, Capabilities, CaptureLevel, Descriptor, ErrorKind, Fidelity, OpenMode, Palace, PalaceRef, Result,
+    SpecVersion, token,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Palaces in LanceDB directories.
+pub struct LanceBackend {
+    descriptor: Descriptor,
+    sync: Arc<dyn FileSync>,
+}
+
+impl LanceBackend {
+    /// No I/O (§2.6).
+    pub fn new() -> Self {
+        Self::with_sync(Arc::new(Disk))
+    }
+
+    pub(crate) fn with_sync(sync: Arc<dyn FileSync>) -> Self {
+        let capabilities = Capabilities::of([
+            token::EMBEDDINGS_IN,
+            token::EMBEDDINGS_PASSTHROUGH,
+            token::EMBEDDINGS_OUT,
+            token::MIGRATION_EXPORT,
+            token::CHANGE_FEED,
+            token::LOCAL_MODE,
+        ]);
+        let descriptor = Descriptor {
+            name: "lance",
+            spec_version: SpecVersion { major: 1, minor: 0 },
+            capabilities,
+            maintenance_kinds: &[],
+            capture: Some(CaptureLevel::Version),
+            fidelity: Fidelity::Exact,
+        };
+        Self { descriptor, sync }
+    }
+}
+
+impl Default for LanceBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Backend for LanceBackend {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, path: &Path) -> bool {
+        matches!(directory::look(path), Ok(Standing::Palace))
+    }
+
+    async fn open(&self, palace: &PalaceRef, mode: OpenMode) -> Result<Arc<dyn Palace>> {
+        let place = Place::palace(palace);
+        if palace.namespace.is_some() {
+            return Err(place.error(ErrorKind::UnsupportedCapability, "a Lance palace has no namespaces"));
+        }
+        let Some(path) = palace.local_path.clone() else {
+            return Err(place.error(ErrorKind::PalaceNotFound, "a Lance palace needs a directory and none is given"));
+        };
+        let sync = self.sync.clone();
+        let looked = tokio::task::spawn_blocking({
+            let place = place.clone();
+            move || prepare(&path, mode, &place, sync.as_ref()).map(|()| path)
+        });
+        let path = looked.await.map_err(|error| place.join("could not look at the directory", error))??;
+        Ok(Arc::new(LancePalace::connect(path, mode, place, self.sync.clone()).await?))
+    }
+}
+
+fn prepare(path: &Path, mode: OpenMode, place: &Place, sync: &dyn FileSync) -> Result<()> {
+    let standing = directory::look(path).map_err(|error| place.io("could not look at the directory", error))?;
+    match standing {
+        Standing::Other(found) => {
+            return Err(place.error(ErrorKind::NotAPalace, format!("not a Lance palace: {found}")));
+        }
+        Standing::Vacant if mode != OpenMode::Create => {
+            return Err(place.error(ErrorKind::PalaceNotFound, "no Lance palace is there"));
+        }
+        Standing::Vacant => {
+            directory::make(path, sync).map_err(|error| place.io("could not make the directory", error))?;
+        }
+        Standing::Palace => {}
+    }
+    if mode != OpenMode::Read {
+        directory::probe_writable(path).map_err(|error| place.io("the directory cannot be written", error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{kind, spec};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    async fn open(path: &Path, mode: OpenMode) -> Result<Arc<dyn Palace>> {
+        LanceBackend::new().open(&PalaceRef::local(path), mode).await
+    }
+
+    #[tokio::test]
+    async fn a_path_without_a_palace_is_not_found_and_nothing_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in [directory.path().join("nothing"), directory.path().to_owned()] {
+            for mode in [OpenMode::Read, OpenMode::Write] {
+                assert_eq!(kind(open(&path, mode).await), ErrorKind::PalaceNotFound);
+            }
+            assert!(!LanceBackend::new().detect(&path));
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_and_a_directory_of_something_else_are_not_palaces() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("chroma.sqlite3");
+        fs::write(&file, "x").unwrap();
+        for path in [file.as_path(), directory.path(), &file.join("below")] {
+            for mode in [OpenMode::Read, OpenMode::Write, OpenMode::Create] {
+                assert_eq!(kind(open(path, mode).await), ErrorKind::NotAPalace, "{path:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reference_without_a_path_or_with_a_namespace_is_refused() {
+        let no_path = PalaceRef { id: "p".into(), local_path: None, namespace: None };
+        assert_eq!(kind(LanceBackend::new().open(&no_path, OpenMode::Create).await), ErrorKind::PalaceNotFound);
+        let directory = tempfile::tempdir().unwrap();
+        let namespaced = PalaceRef { namespace: Some("n".into()), ..PalaceRef::local(directory.path()) };
+        assert_eq!(kind(LanceBackend::new().open(&namespaced, OpenMode::Create).await), ErrorKind::UnsupportedCapability);
+    }
+
+    #[tokio::test]
+    async fn creating_is_idempotent_and_makes_private_directories() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/päl ace%20?#");
+        let palace = open(&path, OpenMode::Create).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        palace.create_collection(&spec("c", 4)).await.unwrap();
+        assert!(LanceBackend::new().detect(&path));
+        let again = open(&path, OpenMode::Create).await.unwrap();
+        assert_eq!(again.collections().await.unwrap().len(), 1);
+        assert!(open(&path, OpenMode::Read).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn opening_to_read_writes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let palace = open(directory.path(), OpenMode::Create).await.unwrap();
+        palace.create_collection(&spec("c", 4)).await.unwrap();
+        let before = crate::testing::tree(directory.path());
+        let palace = open(directory.path(), OpenMode::Read).await.unwrap();
+        let collection = palace.collection("c").await.unwrap();
+        assert_eq!(collection.count().await.unwrap(), 0);
+        assert_eq!(kind(palace.create_collection(&spec("d", 4)).await), ErrorKind::InvalidRequest);
+        palace.maintenance_state().await.unwrap();
+        assert_eq!(crate::testing::tree(directory.path()), before);
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_cannot_be_written_is_denied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("locked");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o500)).unwrap();
+        if fs::write(path.join("probe"), "").is_ok() {
+            return;
+        }
+        for below in [path.clone(), path.join("palace")] {
+            assert_eq!(kind(open(&below, OpenMode::Create).await), ErrorKind::PermissionDenied);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+use crate::durability::Durability;
+use crate::error::Place;
+use crate::layout::Layout;
+use crate::{cut, feed, scan, sidecar, write};
+use arrow_schema::Schema;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use lance::Dataset;
+use palanquin_engine::contract::{
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, IdentityState,
+    KeyRange, Partition, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
+};
+use std::sync::Arc;
+
+/// One table and what is needed to speak of it.
+#[derive(Clone)]
+pub(crate) struct TableHandle {
+    pub(crate) table: lancedb::Table,
+    pub(crate) place: Place,
+}
+
+/// A version of the table that does not move while it is read.
+#[derive(Clone)]
+pub(crate) struct Pinned {
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) layout: Layout,
+    pub(crate) place: Place,
+}
+
+impl TableHandle {
+    /// The newest version. About 40 µs if there is none newer than the last one seen.
+    pub(crate) async fn newest(&self) -> Result<Arc<Dataset>> {
+        let Some(dataset) = self.table.dataset() else {
+            return Err(self.place.error(ErrorKind::Internal, "the table is not a local one"));
+        };
+        dataset.get().await.map_err(|error| self.place.store("could not read the newest version", error))
+    }
+
+    /// The newest version, with its layout as of that version.
+    pub(crate) async fn pin(&self) -> Result<Pinned> {
+        let dataset = self.newest().await?;
+        let layout = Layout::read(&Schema::from(dataset.schema()))
+            .map_err(|problem| self.place.error(ErrorKind::UnsupportedFormat, format!("not a table of rows: {problem}")))?;
+        Ok(Pinned { dataset, layout, place: self.place.clone() })
+    }
+}
+
+/// An open table.
+pub(crate) struct LanceCollection {
+    name: String,
+    handle: TableHandle,
+    layout: Layout,
+    recorded: Option<EmbedderIdentity>,
+    /// For a table that carries no incarnation of ours: the transaction that made it, if it is still known.
+    first_transaction: Option<String>,
+    writable: bool,
+    durability: Durability,
+}
+
+impl LanceCollection {
+    /// Takes a table that holds rows in our columns, whoever made it.
+    ///
+    /// # Errors
+    /// `UnsupportedFormat` for another shape; `EmbedderIdentityMismatch` if the sidecar's model or width is not the
+    /// store's.
+    pub(crate) async fn open(
+        name: &str,
+        table: lancedb::Table,
+        recorded: Option<EmbedderIdentity>,
+        writable: bool,
+        place: Place,
+        durability: Durability,
+    ) -> Result<Self> {
+        let handle = TableHandle { table, place };
+        let pinned = handle.pin().await?;
+        let layout = pinned.layout;
+        let stored = layout.stored_identity();
+        if let Some(recorded) = &recorded
+            && EmbedderIdentity::compare(Some(&stored), Some(recorded)) == IdentityState::KnownMismatch
+        {
+            let detail = format!("the store was made for {stored}, {} names {recorded}", sidecar::FILE_NAME);
+            return Err(handle.place.error(ErrorKind::EmbedderIdentityMismatch, detail));
+        }
+        let first_transaction = match &layout.incarnation {
+            Some(_) => None,
+            None => pinned.dataset.read_transaction_by_version(1).await.ok().flatten().map(|made| made.uuid),
+        };
+        Ok(Self { name: name.to_owned(), handle, layout, recorded, first_transaction, writable, durability })
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+#[async_trait]
+impl Collection for LanceCollection {
+    async fn info(&self) -> Result<CollectionInfo> {
+        let Pinned { dataset, layout, place } = self.handle.pin().await?;
+        let rows = dataset.count_rows(None).await.map_err(|error| place.store("could not count the rows", error))?;
+        Ok(CollectionInfo {
+            name: self.name.clone(),
+            rows: rows as u64,
+            dimension: Some(layout.dimension),
+            metric: layout.metric,
+            identity: layout.identity.or_else(|| self.recorded.clone()),
+            incarnation: layout.incarnation.or_else(|| self.first_transaction.clone()),
+        })
+    }
+
+    async fn count(&self) -> Result<u64> {
+        let rows = self.handle.table.count_rows(None).await;
+        rows.map(|rows| rows as u64).map_err(|error| self.handle.place.store("could not count the rows", error))
+    }
+
+    async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
+        cut::cut(&self.handle.pin().await?, rows_per_partition).await
+    }
+
+    fn scan(&self, request: ScanRequest) -> RowStream {
+        match request.order {
+            ScanOrder::ById => scan::ordered(self.handle.clone(), request),
+            ScanOrder::Any => scan::streamed(self.handle.clone(), request),
+        }
+    }
+
+    async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
+        scan::last_id(&self.handle.pin().await?, range).await
+    }
+
+    async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        if !self.writable {
+            let detail = "the palace was opened for reading only";
+            return Err(self.handle.place.error(ErrorKind::InvalidRequest, detail));
+        }
+        write::apply(&self.handle, &self.layout, &self.durability, batch, mode).await
+    }
+
+    async fn feed_head(&self) -> Result<Option<FeedHead>> {
+        feed::head(&self.handle.pin().await?).await
+    }
+
+    fn changes_since(&self, cursor: &Cursor, batch_rows: usize) -> BoxStream<'static, Result<ChangeBatch>> {
+        feed::changes_since(self.handle.clone(), cursor.clone(), batch_rows)
+    }
+}

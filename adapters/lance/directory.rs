@@ -1,0 +1,121 @@
+use crate::durability::{FileSync, sync_readable_directory};
+use crate::sidecar;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// What lies at a palace's path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing, or an empty directory, or one with nothing but the traces of an interrupted creation.
+    Vacant,
+    /// At least one table.
+    Palace,
+    /// A file, or a directory of something else; what was found.
+    Other(String),
+}
+
+/// Looks at a path without opening anything in it.
+pub(crate) fn look(path: &Path) -> io::Result<Standing> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Vacant),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Ok(Standing::Other("a part of the path is a file".to_owned()));
+        }
+        Err(error) => return Err(error),
+    };
+    if !metadata.is_dir() {
+        return Ok(Standing::Other("it is a file".to_owned()));
+    }
+    let mut stranger = None;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(".lance") && entry.path().is_dir() {
+            if entry.path().join("_versions").is_dir() {
+                return Ok(Standing::Palace);
+            }
+        } else if !is_ours(&name) {
+            stranger.get_or_insert_with(|| name.into_owned());
+        }
+    }
+    Ok(match stranger {
+        Some(name) => Standing::Other(format!("it holds {name:?} and no Lance table")),
+        None => Standing::Vacant,
+    })
+}
+
+/// Files that stand beside the tables of a palace and may be there before the first of them.
+fn is_ours(name: &str) -> bool {
+    name == sidecar::FILE_NAME || name == ".mempalace-migration.json" || name.starts_with(&format!(".{}.", sidecar::FILE_NAME))
+}
+
+/// Makes the directory, and its parents as needed, with mode 0700 (§2.4); durable when it returns. One that is there
+/// is left as it is.
+pub(crate) fn make(path: &Path, sync: &dyn FileSync) -> io::Result<()> {
+    let mut made: Vec<PathBuf> = Vec::new();
+    let mut ancestor = Some(path);
+    while let Some(missing) = ancestor.filter(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists()) {
+        made.push(missing.to_owned());
+        ancestor = missing.parent();
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for directory in made {
+        sync.sync_directory(&directory)?;
+        if let Some(parent) = directory.parent() {
+            sync_readable_directory(sync, parent)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether files can be made in the directory. Permission bits do not tell (read-only mounts, access lists, quotas), so
+/// it makes one and removes it.
+pub(crate) fn probe_writable(path: &Path) -> io::Result<()> {
+    let probe = path.join(format!(".{}.{}", sidecar::FILE_NAME, uuid::Uuid::new_v4()));
+    OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    fs::remove_file(&probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Recorder;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_lies_at_a_path_is_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert_eq!(look(path).unwrap(), Standing::Vacant);
+        assert_eq!(look(&path.join("nothing")).unwrap(), Standing::Vacant);
+        fs::write(path.join(sidecar::FILE_NAME), "{}").unwrap();
+        fs::create_dir_all(path.join("half.lance/data")).unwrap();
+        assert_eq!(look(path).unwrap(), Standing::Vacant);
+        fs::write(path.join("chroma.sqlite3"), "").unwrap();
+        assert!(matches!(look(path).unwrap(), Standing::Other(found) if found.contains("chroma.sqlite3")));
+        assert!(matches!(look(&path.join("chroma.sqlite3")).unwrap(), Standing::Other(_)));
+        assert!(matches!(look(&path.join("chroma.sqlite3/below")).unwrap(), Standing::Other(_)));
+        fs::create_dir(path.join("half.lance/_versions")).unwrap();
+        assert_eq!(look(path).unwrap(), Standing::Palace);
+    }
+
+    #[test]
+    fn made_directories_are_private_and_durable() {
+        let directory = tempfile::tempdir().unwrap();
+        let palace = directory.path().join("a/b");
+        let recorder = Recorder::default();
+        make(&palace, &recorder).unwrap();
+        for made in [palace.clone(), directory.path().join("a")] {
+            assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700);
+            assert!(recorder.paths().contains(&made));
+        }
+        assert!(recorder.paths().contains(&directory.path().to_owned()));
+        recorder.take();
+        make(&palace, &recorder).unwrap();
+        assert!(recorder.take().is_empty());
+    }
+}

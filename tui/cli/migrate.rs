@@ -1,0 +1,85 @@
+use super::{Face, Workshop, overwrite};
+use crate::exit_code::Exit;
+use crate::logging;
+use crate::registry::Registry;
+use crate::session::Session;
+use clap::Args;
+use palanquin_actors::{LinkOptions, StartLink};
+use palanquin_config::{Address, state_directory};
+use palanquin_engine::contract::{Error, ErrorKind, Result};
+use palanquin_engine::journal::{Journal, LinkLock, SqliteJournal};
+use palanquin_engine::link::{LinkKind, LinkSpec};
+use std::sync::Arc;
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// The palace to copy: a directory, chroma:PATH or lance:PATH
+    #[arg(value_parser = address)]
+    source: Address,
+    /// The palace to make: lance:PATH
+    #[arg(value_parser = address)]
+    target: Address,
+    /// Copy only this collection (repeatable)
+    #[arg(long = "collection", value_name = "NAME")]
+    collections: Vec<String>,
+    /// Replace the target, once the new copy is verified; until then it stays as it is
+    #[arg(long)]
+    overwrite: bool,
+    /// Forget what an interrupted run of this command has done and begin anew
+    #[arg(long)]
+    restart: bool,
+    #[command(flatten)]
+    workshop: Workshop,
+    #[command(flatten)]
+    pub(super) face: Face,
+}
+
+fn address(text: &str) -> Result<Address, palanquin_config::AddressError> {
+    text.parse()
+}
+
+impl Migrate {
+    pub(super) fn run(self) -> Result<Exit> {
+        let registry = Registry::new();
+        let source = registry.source(&self.source)?;
+        let wanted = registry.target(&self.target)?;
+        if self.source.overlaps(&self.target) {
+            let detail = "the target is the source, or one lies inside the other";
+            return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&wanted.address));
+        }
+        let target_address = if self.overwrite { overwrite::staging(&self.target) } else { self.target.clone() };
+        let target = registry.target(&target_address)?;
+        let spec = LinkSpec {
+            kind: LinkKind::Migrate,
+            source: source.address.clone(),
+            target: target.address.clone(),
+            collections: self.collections.clone(),
+        };
+        let state = state_directory(self.workshop.state, |name| std::env::var_os(name))
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))?;
+        let journal = SqliteJournal::open(&state)?;
+        let lock = LinkLock::acquire(&state, &spec)?;
+        logging::start(&state).map_err(|error| Error::io("the log cannot be opened", error))?;
+
+        let mut session = Session::start(Arc::new(journal.clone()))?;
+        if self.restart {
+            session.wait(async {
+                let claim = journal.claim(&spec).await?;
+                journal.forget(&claim.link, claim.epoch).await
+            })?;
+        }
+        if self.overwrite && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target_address, &self.target))? {
+            return Ok(Exit::Verified);
+        }
+        let options = LinkOptions { credit_bytes: self.workshop.credit.0, ..LinkOptions::default() };
+        session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
+        let ended = session.show_until_ended(self.face.choose(), &spec)?;
+        if self.overwrite && ended == Exit::Verified {
+            overwrite::replace(&target_address, &self.target)?;
+            session.wait(overwrite::forget(&journal, &spec))?;
+        }
+        session.close();
+        Ok(ended)
+    }
+}

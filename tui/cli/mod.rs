@@ -1,0 +1,102 @@
+//! The commands, one file or folder each.
+
+mod demo;
+mod migrate;
+mod overwrite;
+
+use crate::exit_code::{Exit, TABLE};
+use crate::output;
+use clap::{Args, Parser, Subcommand};
+use palanquin_config::ByteSize;
+use palanquin_engine::contract::Error;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Carries MemPalace palaces between storage backends, watched from the terminal.
+#[derive(Debug, Parser)]
+#[command(name = "palanquin", version, after_help = TABLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Copy a palace into another one, and prove the copy
+    #[command(after_help = TABLE)]
+    Migrate(migrate::Migrate),
+    /// See it work: a sample palace is copied, then mirrored while it changes, in a scratch directory
+    Demo(demo::Demo),
+}
+
+/// How a command shows itself.
+#[derive(Clone, Copy, Debug, Args)]
+struct Face {
+    /// One JSON object per line on standard output
+    #[arg(long, conflicts_with = "plain")]
+    json: bool,
+    /// Progress lines even on a terminal
+    #[arg(long)]
+    plain: bool,
+    /// Look only: the dashboard's acts are switched off
+    #[arg(long)]
+    read_only: bool,
+    /// No characters beyond ASCII on the dashboard
+    #[arg(long)]
+    ascii: bool,
+}
+
+/// What a command works with.
+#[derive(Clone, Debug, Args)]
+struct Workshop {
+    /// Where the journal is kept [default: $XDG_STATE_HOME/palanquin]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Bytes of rows on their way between source and target, per link
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(64 << 20))]
+    credit: ByteSize,
+}
+
+impl Face {
+    fn choose(self) -> output::Face {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !dumb;
+        match (self.json, self.plain || !terminal) {
+            (true, _) => output::Face::Json,
+            (false, true) => output::Face::Plain,
+            (false, false) => output::Face::Dashboard {
+                read_only: self.read_only,
+                ascii: self.ascii || !speaks_utf8(),
+                color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            },
+        }
+    }
+}
+
+/// The first of the locale variables that is set decides, as in POSIX; none of them means a bare terminal.
+fn speaks_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    locale.is_none_or(|locale| {
+        let locale = locale.to_string_lossy().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Runs the command on the command line to its end.
+pub(crate) fn run() -> Exit {
+    let ended = match Cli::parse().command {
+        Command::Migrate(migrate) => {
+            let face = migrate.face.choose();
+            migrate.run().map_err(|error| (face, error))
+        }
+        Command::Demo(demo) => {
+            let face = demo.face.choose();
+            demo.run().map_err(|error| (face, error))
+        }
+    };
+    ended.unwrap_or_else(|(face, error)| {
+        let exit = Exit::of_error(&error);
+        output::failure(face, &error, exit);
+        exit
+    })
+}

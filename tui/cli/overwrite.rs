@@ -1,0 +1,85 @@
+//! Replacing a target: the new copy is made and verified beside it, then takes its place in one step.
+
+use palanquin_actors::PalaceSource;
+use palanquin_config::Address;
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
+use palanquin_engine::journal::{Journal, JournalError};
+use palanquin_engine::link::LinkSpec;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::fs::File;
+use std::path::Path;
+
+/// Where the new copy is made.
+pub(super) fn staging(target: &Address) -> Address {
+    let mut name = target.path.file_name().unwrap_or_default().to_owned();
+    name.push(".palanquin-new");
+    Address { path: target.path.with_file_name(name), ..target.clone() }
+}
+
+/// Takes up an earlier run that verified its copy and was cut off before, or while, it took its place. Whether there was
+/// one; there is nothing more to copy then.
+pub(super) async fn take_up(
+    journal: &dyn Journal,
+    spec: &LinkSpec,
+    wanted: &PalaceSource,
+    staging: &Address,
+    target: &Address,
+) -> Result<bool> {
+    let claim = journal.claim(spec).await?;
+    let (Some(plan), Some(ending)) = (claim.plan, claim.ending) else { return Ok(false) };
+    let planned = plan.collections.first().map(|collection| collection.spec.incarnation.clone());
+    if !ending.verified || planned.is_none() {
+        // Not fit to take the target's place: it is made anew.
+        remove(&staging.path)?;
+        journal.forget(&claim.link, claim.epoch).await?;
+        return Ok(false);
+    }
+    let in_place = match wanted.backend.open(&wanted.palace, OpenMode::Read).await {
+        Ok(palace) => palace.collections().await?.into_iter().any(|collection| collection.incarnation == planned),
+        Err(error) if error.kind() == ErrorKind::PalaceNotFound => false,
+        Err(error) => return Err(error),
+    };
+    if in_place {
+        remove(&staging.path)?;
+    } else if staging.path.exists() {
+        replace(staging, target)?;
+    } else {
+        journal.forget(&claim.link, claim.epoch).await?;
+        return Ok(false);
+    }
+    journal.forget(&claim.link, claim.epoch).await?;
+    Ok(true)
+}
+
+/// Puts the verified copy in the target's place in one step and removes what was there.
+pub(super) fn replace(staging: &Address, target: &Address) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::io("the verified copy could not take the target's place", error).in_palace(target)
+    };
+    if target.path.exists() {
+        renameat_with(CWD, &staging.path, CWD, &target.path, RenameFlags::EXCHANGE).map_err(|error| failed(error.into()))?;
+        sync_parent(&target.path).map_err(failed)?;
+        remove(&staging.path)
+    } else {
+        std::fs::rename(&staging.path, &target.path).and_then(|()| sync_parent(&target.path)).map_err(failed)
+    }
+}
+
+/// Forgets the link, so that the next `--overwrite` makes a new copy.
+pub(super) async fn forget(journal: &dyn Journal, spec: &LinkSpec) -> Result<(), JournalError> {
+    let claim = journal.claim(spec).await?;
+    journal.forget(&claim.link, claim.epoch).await
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("what the target held before could not be removed", error).in_palace(path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}

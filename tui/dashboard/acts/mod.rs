@@ -1,0 +1,43 @@
+//! What the operator does: each act changes the model and says what is to be done outside.
+
+mod freeze;
+pub(crate) mod leave;
+mod navigate;
+pub(crate) mod pause;
+
+pub(crate) use pause::asked;
+
+use super::keys::Act;
+use super::model::{Model, Toast};
+use super::theme::Tone;
+use super::update::Cmd;
+
+/// How long a toast stays.
+const TOAST_MS: i64 = 5000;
+
+pub(crate) fn perform(model: &mut Model, act: Act) -> Vec<Cmd> {
+    match act {
+        Act::Open => navigate::open(model),
+        Act::Back => navigate::back(model),
+        Act::NextPanel => navigate::panel(model, 1),
+        Act::PreviousPanel => navigate::panel(model, 2),
+        Act::Move(movement) => navigate::go(model, movement),
+        Act::NextProblem => navigate::next_problem(model),
+        Act::Help => navigate::help(model),
+        Act::Freeze => freeze::toggle(model),
+        Act::PauseOrResume => return pause::ask(model).into_iter().collect(),
+        Act::Quit => return leave::ask(model),
+        Act::QuitHard => return leave::insist(model),
+        Act::Yes => return leave::confirm(model),
+        Act::PressButton => return leave::press(model),
+        Act::No => model.overlay = None,
+        Act::SwitchButton => leave::switch(model),
+        Act::Suspend => return vec![Cmd::Suspend],
+        Act::Redraw => return vec![Cmd::Redraw],
+    }
+    Vec::new()
+}
+
+pub(crate) fn toast(model: &mut Model, tone: Tone, text: impl Into<String>) {
+    model.toast = Some(Toast { text: text.into(), tone, until_ms: model.now_ms + TOAST_MS });
+}

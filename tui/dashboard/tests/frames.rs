@@ -1,0 +1,165 @@
+use super::*;
+use ratatui::style::{Color, Modifier};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (50, 12)];
+
+fn check(name: &str, prepare: impl Fn(&mut Model), options: &Options, snapshot: fn() -> Snapshot) {
+    for size in SIZES {
+        let mut model = model_with(options.clone(), size, snapshot());
+        prepare(&mut model);
+        insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&model));
+    }
+}
+
+#[test]
+fn a_migration_under_way() {
+    check("copying", |_| {}, &options(), fixtures::copying);
+}
+
+#[test]
+fn mirrors_with_their_lag() {
+    check("live", |_| {}, &options(), fixtures::live);
+}
+
+#[test]
+fn degraded_waiting_and_halted() {
+    check("degraded", |_| {}, &options(), fixtures::degraded);
+}
+
+#[test]
+fn nothing_there_yet() {
+    check("empty", |_| {}, &options(), Snapshot::default);
+}
+
+#[test]
+fn a_frozen_view() {
+    let prepare = |model: &mut Model| {
+        press(model, "space");
+        for _ in 0..12 {
+            send(model, fixtures::live());
+        }
+    };
+    check("frozen", prepare, &Options { read_only: true, ..options() }, fixtures::copying);
+}
+
+#[test]
+fn the_help() {
+    check("help", |model| drop(press(model, "?")), &options(), fixtures::copying);
+}
+
+#[test]
+fn the_page_of_a_link() {
+    let prepare = |model: &mut Model| {
+        for second in 1..=40 {
+            let mut snapshot = fixtures::copying();
+            snapshot.at_ms = NOW_MS - 40_000 + second * 1000;
+            change(&mut snapshot, 0, |link| link.rates.recent = Some(4120.0 - (second % 7) as f64 * 500.0));
+            send(model, snapshot);
+        }
+        press(model, "Enter");
+    };
+    check("link-page", prepare, &options(), fixtures::copying);
+}
+
+#[test]
+fn the_page_of_a_mirror_that_waits() {
+    check("waiting-page", |model| drop(press(model, "Enter")), &options(), fixtures::degraded);
+}
+
+#[test]
+fn the_page_of_a_palace() {
+    check("palace-page", |model| drop(press(model, "S-Tab Enter")), &options(), fixtures::degraded);
+}
+
+#[test]
+fn the_page_of_an_event() {
+    check("event-page", |model| drop(press(model, "Tab k Enter")), &options(), fixtures::degraded);
+}
+
+#[test]
+fn ascii_only() {
+    check("ascii", |_| {}, &Options { ascii: true, color: false, ..options() }, fixtures::degraded);
+    check(
+        "ascii-link-page",
+        |model| drop(press(model, "Enter")),
+        &Options { ascii: true, color: false, ..options() },
+        fixtures::copying,
+    );
+}
+
+#[test]
+fn ascii_means_ascii() {
+    for keys in ["Tab", "Enter", "S-Tab Enter", "?", "q"] {
+        let mut model = model_with(Options { ascii: true, ..options() }, (120, 40), fixtures::live());
+        press(&mut model, keys);
+        let text = text(&model);
+        assert!(text.is_ascii(), "{keys}: {:?}", text.chars().find(|c| !c.is_ascii()));
+    }
+}
+
+#[test]
+fn the_question_before_quitting() {
+    check("confirm", |model| drop(press(model, "q")), &options(), fixtures::live);
+}
+
+#[test]
+fn five_hundred_links() {
+    let prepare = |model: &mut Model| drop(press(model, "PgDn j"));
+    check("many", prepare, &options(), || fixtures::many(500));
+}
+
+#[test]
+fn a_pause_from_request_to_refusal() {
+    let prepare = |model: &mut Model| {
+        press(model, "p");
+        let mut snapshot = fixtures::copying();
+        change(&mut snapshot, 0, |link| {
+            use palanquin_actors::board::{Act, ActKind, ActStatus};
+            let status = ActStatus::Refused("the target is committing".into());
+            link.act = Some(Act { kind: ActKind::Pause, at_ms: NOW_MS, status });
+        });
+        send(model, snapshot);
+    };
+    check("refused", prepare, &options(), fixtures::copying);
+}
+
+fn style_of(buffer: &Buffer, word: &str) -> (Color, Modifier) {
+    let width = usize::from(buffer.area.width);
+    for row in buffer.content.chunks(width) {
+        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+        if let Some(at) = line.find(word) {
+            let cell = &row[line[..at].chars().count()];
+            return (cell.fg, cell.modifier);
+        }
+    }
+    panic!("{word} is not on the screen");
+}
+
+#[test]
+fn states_have_the_colours_of_the_sixteen() {
+    let buffer = draw(&model(fixtures::degraded()));
+    assert_eq!(style_of(&buffer, "↻ waiting  ").0, Color::Yellow);
+    assert_eq!(style_of(&buffer, "✗ halted"), (Color::Red, Modifier::BOLD));
+    assert_eq!(style_of(&buffer, "‖ paused").0, Color::Magenta);
+    assert_eq!(style_of(&buffer, "✓ done").0, Color::Green);
+    assert_eq!(style_of(&buffer, "▲ degraded").0, Color::Yellow);
+}
+
+#[test]
+fn without_colour_there_is_none() {
+    for keys in ["Tab", "Enter", "S-Tab Enter", "?", "q"] {
+        let mut model = model_with(Options { color: false, ..options() }, (120, 40), fixtures::degraded());
+        press(&mut model, keys);
+        let buffer = draw(&model);
+        assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset), "{keys}");
+    }
+}
+
+#[test]
+fn the_focused_button_of_the_question_is_cancel() {
+    let mut model = model(fixtures::copying());
+    press(&mut model, "q");
+    let buffer = draw(&model);
+    assert!(style_of(&buffer, "[N] cancel").1.contains(Modifier::REVERSED));
+    assert!(!style_of(&buffer, "[y] quit").1.contains(Modifier::REVERSED));
+}

@@ -1,0 +1,163 @@
+//! How far a link is, in the words its state calls for.
+
+use super::super::acts::asked;
+use crate::dashboard::acts::pause::word;
+use crate::dashboard::format;
+use crate::dashboard::model::{Model, link_progress};
+use crate::dashboard::theme::{Theme, Tone};
+use palanquin_actors::board::{ActKind, ActStatus, Lag, LinkView};
+use palanquin_engine::link::{LinkState, Phase};
+
+/// A refusal is shown beside the link for so long.
+const REFUSAL_MS: i64 = 60_000;
+/// A figure older than this is shown with its age.
+const OLD_MS: i64 = 5000;
+/// After so long an act that got no answer is said to have none.
+const ANSWER_MS: i64 = 3000;
+
+/// `n/N`, or as much of it as is known.
+pub(super) fn rows(link: &LinkView) -> String {
+    match link.rows_total {
+        Some(total) => format!("{}/{}", format::count(link.rows_done), format::count(total)),
+        None if link.rows_done > 0 => format::count(link.rows_done),
+        None => "-".to_owned(),
+    }
+}
+
+pub(super) fn percent(link: &LinkView) -> String {
+    link_progress(link).map_or("-".to_owned(), format::percent)
+}
+
+pub(super) fn rate(link: &LinkView) -> String {
+    match (&link.state, link.rates.recent) {
+        (LinkState::Working { .. } | LinkState::Draining { .. }, Some(rate)) => format::rate(rate),
+        _ => "-".to_owned(),
+    }
+}
+
+/// When it will be done; for a mirror that follows, how far it is behind; else what it waits for.
+pub(super) fn eta_or_lag(model: &Model, link: &LinkView, theme: &Theme) -> (String, Tone) {
+    let follows = matches!(link.state.phase(), Some(Phase::CatchingUp | Phase::Live));
+    match (&link.state, &link.lag) {
+        (LinkState::Done { verified: true }, _) => ("verified".to_owned(), Tone::Good),
+        (LinkState::Done { verified: false }, _) => ("unverified".to_owned(), Tone::Plain),
+        (LinkState::Waiting { next_try_at_ms, .. }, _) => {
+            let seconds = format::seconds_until(*next_try_at_ms, model.shown_now_ms());
+            (format!("try {}", format::duration(seconds)), Tone::Warn)
+        }
+        (LinkState::Working { .. }, Some(lag)) if follows => {
+            let trend = theme.trend(lag.trend);
+            (format!("{} {}", format::millis(lag.millis), trend.symbol), trend.tone)
+        }
+        (LinkState::Working { phase: Phase::Copying | Phase::Verifying }, _) => match format::eta(&link.eta) {
+            Ok(eta) => (eta, Tone::Plain),
+            Err(_) => ("no ETA".to_owned(), Tone::Dim),
+        },
+        _ => ("-".to_owned(), Tone::Dim),
+    }
+}
+
+/// `12 rows, 0.4 s behind, draining`, with its age if it is old.
+pub(super) fn lag(model: &Model, lag: &Lag, theme: &Theme) -> (String, Tone) {
+    let trend = theme.trend(lag.trend);
+    let now_ms = model.shown_now_ms();
+    let measured = match now_ms.saturating_sub(lag.measured_at_ms) >= OLD_MS {
+        true => format!(", measured {}", format::ago(lag.measured_at_ms, now_ms)),
+        false => String::new(),
+    };
+    let rows = format::counted(lag.rows, "row");
+    let tone = if trend.tone == Tone::Warn { Tone::Warn } else { Tone::Plain };
+    (format!("{rows}, {} behind, {} {}{measured}", format::millis(lag.millis), trend.word, trend.symbol), tone)
+}
+
+/// What the operator asked of a link and how far that has come, while it is news.
+pub(super) fn act(model: &Model, link: &LinkView) -> Option<(String, Tone)> {
+    if let Some(pending) = model.pending.get(&link.id) {
+        let waited = model.now_ms - pending.sent_ms;
+        return Some(match waited >= ANSWER_MS {
+            true => {
+                let waited = format::duration(waited.unsigned_abs() / 1000);
+                (format!("{} asked, no answer for {waited}", word(pending.kind)), Tone::Warn)
+            }
+            false => (format!("{} asked", word(pending.kind)), Tone::Held),
+        });
+    }
+    let act = link.act.as_ref()?;
+    match &act.status {
+        ActStatus::Queued => Some((format!("{} queued", word(act.kind)), Tone::Held)),
+        ActStatus::Refused(reason) if model.shown_now_ms() - act.at_ms < REFUSAL_MS => {
+            Some((format!("{} refused: {reason}", word(act.kind)), Tone::Bad))
+        }
+        _ => None,
+    }
+}
+
+/// What is to be said of a link besides its figures; the second value is whether that matters more than they do.
+pub(super) fn note(model: &Model, link: &LinkView, with_rows: bool, theme: &Theme) -> (Vec<(String, Tone)>, bool) {
+    let mut parts: Vec<(String, Tone)> = act(model, link).into_iter().collect();
+    let mut urgent = !parts.is_empty() || asked(model, link) == Some(ActKind::Pause);
+    let copied = |parts: &mut Vec<(String, Tone)>| {
+        if with_rows && link.rows_total.is_some() {
+            parts.push((format!("{} rows", rows(link)), Tone::Plain));
+        }
+    };
+    match &link.state {
+        LinkState::Waiting { reason, next_try_at_ms, .. } => {
+            urgent = true;
+            let seconds = format::seconds_until(*next_try_at_ms, model.shown_now_ms());
+            parts.push((reason.clone(), Tone::Warn));
+            parts.push((format!("attempt {}, next try in {}", link.attempt, format::duration(seconds)), Tone::Plain));
+        }
+        LinkState::Halted { reason, advice, .. } => {
+            urgent = true;
+            parts.push((reason.clone(), Tone::Bad));
+            parts.push((advice.clone(), Tone::Plain));
+        }
+        LinkState::Paused { phase } => {
+            parts.push((format!("by the operator while {}", phase.word()), Tone::Held));
+            copied(&mut parts);
+        }
+        LinkState::Working { phase: Phase::Copying } => {
+            copied(&mut parts);
+            if let Err(reason) = format::eta(&link.eta) {
+                parts.push((format!("no ETA: {reason}"), Tone::Plain));
+            }
+            parts.push((format!("{}/{} partitions", link.partitions_done, link.partitions_total), Tone::Dim));
+            parts.push((format::bytes(link.bytes_done), Tone::Dim));
+        }
+        LinkState::Working { phase: Phase::Verifying } => {
+            if let Some(parity) = &link.parity {
+                let compared = parity.source_rows.saturating_add(parity.target_rows);
+                let (compared, total) = (format::count(compared), format::count(parity.total_rows));
+                parts.push((format!("{compared}/{total} rows of both ends compared"), Tone::Plain));
+            }
+        }
+        LinkState::Working { phase: Phase::CatchingUp | Phase::Live } => {
+            parts.extend(link.lag.as_ref().map(|figure| lag(model, figure, theme)));
+            parts.push((format!("{} applied", format::counted(link.changes_applied, "change")), Tone::Dim));
+        }
+        LinkState::Done { verified } => {
+            let verdict = link.parity.as_ref().and_then(|parity| parity.verdict.clone());
+            let fallback = if *verified { "both ends are equal" } else { "not verified" };
+            parts.push((verdict.unwrap_or_else(|| fallback.to_owned()), Tone::Plain));
+            copied(&mut parts);
+            parts.push((format::bytes(link.bytes_done), Tone::Dim));
+        }
+        LinkState::Draining { .. } => parts.push(("acknowledgements awaited".to_owned(), Tone::Held)),
+        LinkState::Interrupted { .. } => {
+            parts.push(("the same command continues it".to_owned(), Tone::Held));
+            copied(&mut parts);
+        }
+        LinkState::Planned | LinkState::Working { phase: Phase::Checking } => {}
+    }
+    if !link.findings.is_empty() {
+        let worst = link.findings.iter().map(|finding| finding.severity).max();
+        let tone = worst.map_or(Tone::Dim, |severity| theme.severity(severity).tone);
+        parts.push((format::counted(link.findings.len() as u64, "finding"), tone));
+    }
+    if link.restarts > 0 {
+        parts.push((format!("restarted {}x", link.restarts), Tone::Warn));
+    }
+    parts.push((format!("{} {}", link.kind, link.id), Tone::Dim));
+    (parts, urgent)
+}

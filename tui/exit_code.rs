@@ -1,0 +1,83 @@
+//! The one table of exit codes.
+
+use palanquin_actors::LinkEnd;
+use palanquin_engine::contract::{Error, ErrorKind};
+use palanquin_engine::link::{Outcome, Phase};
+use std::process::ExitCode;
+
+/// How the program ends, as scripts see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Copied, and both ends were found equal.
+    Verified = 0,
+    /// Something broke: a defect, or a store that did not answer. The same command continues.
+    Failed = 1,
+    /// The request or the source is no good; nothing was written.
+    BadInput = 2,
+    /// Refused for the sake of what is there; nothing was written.
+    Refused = 3,
+    /// Every row is copied; the comparison could not be finished.
+    NotVerified = 4,
+    /// Copied, and the ends differ.
+    Different = 5,
+    /// Halted until the operator has made room or granted access. The same command continues.
+    Halted = 6,
+    /// Interrupted. The same command continues.
+    Interrupted = 130,
+}
+
+/// The table as `--help` and the README show it.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+    0  copied and verified: both ends hold the same rows
+    1  failed; the same command continues where it stopped
+    2  bad input: the request or the source is no good, nothing was written
+    3  refused: the target exists, is in use, or does not fit; nothing was written
+    4  copied, not verified: the comparison could not be finished
+    5  differences found: copied, and the ends differ
+    6  halted: the operator must make room or grant access; the same command continues
+  130  interrupted: drained, the same command continues";
+
+impl Exit {
+    pub(crate) fn of_error(error: &Error) -> Self {
+        Self::of_kind(error.kind())
+    }
+
+    fn of_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::PalaceNotFound
+            | ErrorKind::CollectionNotInitialized
+            | ErrorKind::NotAPalace
+            | ErrorKind::UnsupportedFormat
+            | ErrorKind::Corrupt
+            | ErrorKind::InvalidRequest => Self::BadInput,
+            ErrorKind::PalaceExists
+            | ErrorKind::InUse
+            | ErrorKind::DimensionMismatch
+            | ErrorKind::EmbedderIdentityMismatch
+            | ErrorKind::UnsupportedCapability
+            | ErrorKind::BackendVersionMismatch
+            | ErrorKind::CursorExpired => Self::Refused,
+            ErrorKind::StorageFull | ErrorKind::PermissionDenied => Self::Halted,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The exit of a link that was in `phase` when it ended.
+    pub(crate) fn of_end(end: &LinkEnd, phase: Option<Phase>) -> Self {
+        match &end.outcome {
+            Outcome::Verified => Self::Verified,
+            Outcome::Different => Self::Different,
+            Outcome::Interrupted => Self::Interrupted,
+            Outcome::Halted(_) if phase == Some(Phase::Verifying) => Self::NotVerified,
+            Outcome::Halted(failure) => Self::of_kind(failure.kind),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,54 @@
+use crate::exit_code::Exit;
+use palanquin_actors::LinkEnd;
+use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
+use palanquin_engine::contract::{Error, Finding};
+use palanquin_engine::parity::ParityReport;
+use serde::Serialize;
+
+/// Version of the lines' shape; a change that breaks readers raises it.
+const SCHEMA: u32 = 1;
+
+/// One line.
+#[derive(Serialize)]
+pub(crate) struct Line<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Content<'a> {
+    Palace { palace: &'a PalaceView },
+    Progress { link: &'a LinkView },
+    Event { event: &'a EventEntry },
+    Result { exit_code: u8, outcome: &'a str, rows: u64, report: Option<&'a ParityReport>, findings: &'a [Finding] },
+    Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
+}
+
+fn line(content: Content<'_>) -> String {
+    // Everything in a line has string keys and finite numbers, which JSON can always hold.
+    serde_json::to_string(&Line { schema: SCHEMA, content }).unwrap_or_default()
+}
+
+pub(crate) fn palace(palace: &PalaceView) -> String {
+    line(Content::Palace { palace })
+}
+
+pub(crate) fn progress(link: &LinkView) -> String {
+    line(Content::Progress { link })
+}
+
+pub(crate) fn event(event: &EventEntry) -> String {
+    line(Content::Event { event })
+}
+
+pub(crate) fn result(end: &LinkEnd, exit: Exit, outcome: &str) -> String {
+    let report = end.report.as_deref();
+    line(Content::Result { exit_code: exit as u8, outcome, rows: end.rows, report, findings: &end.findings })
+}
+
+pub(crate) fn failure(error: &Error, exit: Exit) -> String {
+    let (name, advice) = (error.kind().name(), error.advice());
+    line(Content::Error { exit_code: exit as u8, name, message: error.what(), advice })
+}

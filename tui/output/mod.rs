@@ -1,0 +1,21 @@
+//! What is printed: progress lines ([`plain`]) or JSON lines ([`json`]) where there is no dashboard, and the summary and
+//! failures on the normal screen.
+
+mod cadence;
+pub(crate) mod json;
+pub(crate) mod plain;
+mod summary;
+
+pub(crate) use cadence::Cadence;
+pub(crate) use summary::{failure, summary};
+
+/// How a command shows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// Full screen.
+    Dashboard { read_only: bool, ascii: bool, color: bool },
+    /// Progress lines.
+    Plain,
+    /// One JSON object per line.
+    Json,
+}

@@ -1,0 +1,55 @@
+use crate::dashboard::format::{bytes, count, duration, millis, percent, permille, rate};
+use palanquin_actors::board::{EventEntry, LinkView};
+use palanquin_engine::link::{Eta, LinkState, Phase};
+
+/// A link in one line, as `gh-ost` writes it: state, rows, rate, ETA or why there is none.
+pub(crate) fn progress(link: &LinkView) -> String {
+    let mut parts = vec![format!("{} {}", link.kind, link.state)];
+    if let Some(total) = link.rows_total {
+        let share = permille(link.rows_done, total).map_or_else(String::new, |share| format!(" {}", percent(share)));
+        parts.push(format!("rows {}/{}{share}", count(link.rows_done), count(total)));
+        parts.push(bytes(link.bytes_done));
+    }
+    match &link.state {
+        LinkState::Working { phase: Phase::Copying } => {
+            if let Some(recent) = link.rates.recent {
+                parts.push(rate(recent));
+            }
+            parts.push(match &link.eta {
+                Eta::Seconds(seconds) => format!("ETA {}", duration(*seconds)),
+                Eta::Unknown(reason) => format!("ETA N/A ({reason})"),
+            });
+        }
+        LinkState::Working { phase: Phase::Verifying } => {
+            if let Some(parity) = &link.parity {
+                let done = parity.source_rows + parity.target_rows;
+                parts.push(format!("compared {}/{} on both ends", count(done), count(parity.total_rows)));
+            }
+        }
+        LinkState::Working { phase: Phase::CatchingUp | Phase::Live } => {
+            parts.push(format!("changes {}", count(link.changes_applied)));
+            if let Some(lag) = &link.lag {
+                parts.push(format!("lag {} rows, {}", count(lag.rows), millis(lag.millis)));
+            }
+        }
+        _ => {}
+    }
+    parts.join("; ")
+}
+
+/// An event in one line.
+pub(crate) fn event(entry: &EventEntry) -> String {
+    let event = &entry.event;
+    let mut line = format!("{}: ", event.who);
+    if !event.from.is_empty() {
+        line.push_str(&format!("{} -> ", event.from));
+    }
+    line.push_str(&event.to);
+    if !event.reason.is_empty() {
+        line.push_str(&format!(": {}", event.reason));
+    }
+    if let Some(at) = event.next_try_at_ms {
+        line.push_str(&format!(" (next try in {})", millis(u64::try_from(at - event.at_ms).unwrap_or(0))));
+    }
+    line
+}

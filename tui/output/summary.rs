@@ -1,0 +1,120 @@
+use super::{Face, json};
+use crate::dashboard::format::{count, counted};
+use crate::exit_code::Exit;
+use palanquin_actors::LinkEnd;
+use palanquin_engine::contract::{Error, Severity};
+use palanquin_engine::contract::advice::operator_sentence;
+use palanquin_engine::link::{LinkSpec, Outcome};
+use palanquin_engine::parity::{CollectionParity, Difference, ParityReport};
+use std::fmt::Write;
+
+/// Differences named in the summary; the rest is counted.
+const NAMED: usize = 10;
+
+/// What became of a link, printed on the normal screen once it has ended.
+#[allow(clippy::print_stdout, reason = "the summary is the program's output")]
+pub(crate) fn summary(face: Face, spec: &LinkSpec, end: &LinkEnd, exit: Exit) {
+    match face {
+        Face::Json => println!("{}", json::result(end, exit, headline(end, exit))),
+        Face::Plain | Face::Dashboard { .. } => print!("{}", text(spec, end, exit)),
+    }
+}
+
+/// A failure before there was a link, printed where errors go (as JSON: where the other lines go).
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the failure is the program's output")]
+pub(crate) fn failure(face: Face, error: &Error, exit: Exit) {
+    match face {
+        Face::Json => println!("{}", json::failure(error, exit)),
+        Face::Plain | Face::Dashboard { .. } => eprintln!("palanquin: {error}"),
+    }
+}
+
+fn headline(end: &LinkEnd, exit: Exit) -> &'static str {
+    match (&end.outcome, exit) {
+        (Outcome::Verified, _) => "copied and verified",
+        (Outcome::Different, _) => "differences found",
+        (Outcome::Interrupted, _) => "interrupted",
+        (Outcome::Halted(_), Exit::NotVerified) => "copied, not verified",
+        (Outcome::Halted(_), Exit::BadInput | Exit::Refused) => "refused",
+        (Outcome::Halted(_), _) => "halted",
+    }
+}
+
+fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
+    let mut out = String::new();
+    let mut put = |line: String| {
+        let _ = writeln!(out, "{line}");
+    };
+    put(format!("{}: {}", spec.kind, headline(end, exit)));
+    put(format!("  from  {}", spec.source));
+    put(format!("  to    {}", spec.target));
+    if let Outcome::Halted(failure) = &end.outcome {
+        put(format!("  why   {} ({})", failure.reason, failure.kind.name()));
+        put(format!("  do    {}", operator_sentence(failure.kind)));
+    }
+    if end.rows > 0 {
+        put(format!("  rows  {} durable in the target", count(end.rows)));
+    }
+    if end.outcome == Outcome::Interrupted {
+        put("  next  the same command continues it; nothing that was copied is copied again".to_owned());
+    }
+    if let Some(report) = &end.report {
+        report_lines(report, &mut put);
+    }
+    for finding in &end.findings {
+        let mark = if finding.severity >= Severity::Warning { "look" } else { "note" };
+        put(format!("  {mark}  {}: {}", finding.name, finding.summary));
+        if !finding.rows.is_empty() {
+            let shown: Vec<_> = finding.rows.iter().take(NAMED).map(String::as_str).collect();
+            let more = if finding.rows.len() > NAMED { ", …" } else { "" };
+            put(format!("        {}{more}", shown.join(", ")));
+        }
+    }
+    out
+}
+
+fn report_lines(report: &ParityReport, put: &mut impl FnMut(String)) {
+    for collection in &report.collections {
+        put(collection_line(collection));
+        for difference in collection.differences.iter().take(NAMED) {
+            put(format!("          {}", difference_line(difference)));
+        }
+        let unnamed = collection.difference_count() - collection.differences.len().min(NAMED) as u64;
+        if unnamed > 0 {
+            put(format!("          and {} more", counted(unnamed, "difference")));
+        }
+    }
+    put(format!("  compared      {}", report.compared.join("; ")));
+    if report.not_compared.is_empty() {
+        put("  not compared  nothing was left out".to_owned());
+    }
+    for left_out in &report.not_compared {
+        put(format!("  not compared  {left_out}"));
+    }
+}
+
+fn collection_line(collection: &CollectionParity) -> String {
+    let mut line = format!(
+        "  {}: {} in the source, {} in the target, {} equal",
+        collection.name,
+        counted(collection.source_rows, "row"),
+        count(collection.target_rows),
+        count(collection.equal),
+    );
+    if collection.within_tolerance > 0 {
+        let _ = write!(line, " ({} of them but for the last bits of the vector)", count(collection.within_tolerance));
+    }
+    if collection.without_vector > 0 {
+        let _ = write!(line, ", {} without a vector in the source", count(collection.without_vector));
+    }
+    line
+}
+
+fn difference_line(difference: &Difference) -> String {
+    match difference {
+        Difference::Missing { id } => format!("missing in the target: {id}"),
+        Difference::Extra { id } => format!("only in the target: {id}"),
+        Difference::Different { id, fields } => format!("differs in {}: {id}", fields.join(", ")),
+        Difference::Duplicate { id } => format!("stands more often on one end: {id}"),
+    }
+}
