@@ -10,7 +10,8 @@ const ROTATE_AT: u64 = 10 << 20;
 /// Logs to `palanquin.log` in the state directory from now on; `PALANQUIN_LOG` filters as `tracing` does.
 pub(crate) fn start(state: &Path) -> std::io::Result<()> {
     let file = open(state)?;
-    let filter = EnvFilter::try_from_env("PALANQUIN_LOG").unwrap_or_else(|_| EnvFilter::new("warn,palanquin=info,palanquin_actors=info"));
+    let filter = EnvFilter::try_from_env("PALANQUIN_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,palanquin=info,palanquin_actors=info"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(file).with_ansi(false).try_init();
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod cli;
 mod dashboard;
 mod exit_code;
+mod format;
 mod logging;
 mod output;
 mod registry;

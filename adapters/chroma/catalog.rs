@@ -43,7 +43,8 @@ impl Entry {
         let missing = |scope| Error::new(ErrorKind::Corrupt, format!("the collection has no {scope} segment"));
         let metadata = self.metadata_segment.clone().ok_or_else(|| missing("metadata"))?;
         let vector = self.vector_segment.clone().ok_or_else(|| missing("vector"))?;
-        let malformed = |error| Error::new(ErrorKind::Corrupt, "the vector segment's id is malformed").with_source(error);
+        let malformed =
+            |error| Error::new(ErrorKind::Corrupt, "the vector segment's id is malformed").with_source(error);
         let vector_folder = Uuid::parse_str(&vector).map_err(malformed)?;
         Ok(Segments { metadata, vector, vector_folder })
     }
@@ -81,8 +82,7 @@ pub(crate) fn entries_elsewhere(connection: &Connection) -> Result<u64> {
 
 /// The width of a collection now; `None` if it was dropped.
 pub(crate) fn dimension(connection: &Connection, id: &str) -> Result<Option<Option<u32>>> {
-    let mut statement =
-        connection.prepare_cached("SELECT dimension FROM collections WHERE id = ?1").map_err(sqlite)?;
+    let mut statement = connection.prepare_cached("SELECT dimension FROM collections WHERE id = ?1").map_err(sqlite)?;
     let found = statement.query_row([id], |row| row.get::<_, Option<i64>>(0)).optional().map_err(sqlite)?;
     found.map(checked_dimension).transpose()
 }
@@ -132,7 +132,9 @@ fn space_of_schema(text: &str) -> Option<String> {
 /// The metric in the configuration of Chroma 0.6 and early 1.x.
 fn space_of_configuration(text: &str) -> Option<String> {
     let configuration: Value = serde_json::from_str(text).ok()?;
-    ["hnsw", "hnsw_configuration"].iter().find_map(|part| configuration.get(part)?.get("space")?.as_str().map(str::to_owned))
+    ["hnsw", "hnsw_configuration"]
+        .iter()
+        .find_map(|part| configuration.get(part)?.get("space")?.as_str().map(str::to_owned))
 }
 
 #[cfg(test)]

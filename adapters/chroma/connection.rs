@@ -14,7 +14,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How long a read waits for a writer's commit.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of a connection, in KiB.
-const CACHE_KIB: i64 = 16 << 10;
+const CACHE_KIB: i64 = 32 << 10;
 
 /// Chroma's tables that a palace cannot do without.
 const TABLES: [&str; 9] = [
@@ -167,9 +167,10 @@ pub(crate) fn sqlite(error: rusqlite::Error) -> Error {
     use rusqlite::Error as E;
     let (kind, detail) = match &error {
         E::SqliteFailure(failure, _) => of_code(*failure),
-        E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::InvalidColumnType(..) | E::Utf8Error(..) => {
-            (ErrorKind::Corrupt, "chroma.sqlite3 has a value of another type than Chroma writes")
-        }
+        E::FromSqlConversionFailure(..)
+        | E::IntegralValueOutOfRange(..)
+        | E::InvalidColumnType(..)
+        | E::Utf8Error(..) => (ErrorKind::Corrupt, "chroma.sqlite3 has a value of another type than Chroma writes"),
         _ => (ErrorKind::Internal, "chroma.sqlite3 could not be queried"),
     };
     Error::new(kind, detail).with_source(error)

@@ -138,7 +138,10 @@ mod tests {
         assert_eq!(kind(LanceBackend::new().open(&no_path, OpenMode::Create).await), ErrorKind::PalaceNotFound);
         let directory = tempfile::tempdir().unwrap();
         let namespaced = PalaceRef { namespace: Some("n".into()), ..PalaceRef::local(directory.path()) };
-        assert_eq!(kind(LanceBackend::new().open(&namespaced, OpenMode::Create).await), ErrorKind::UnsupportedCapability);
+        assert_eq!(
+            kind(LanceBackend::new().open(&namespaced, OpenMode::Create).await),
+            ErrorKind::UnsupportedCapability
+        );
     }
 
     #[tokio::test]

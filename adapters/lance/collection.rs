@@ -33,14 +33,15 @@ impl TableHandle {
         let Some(dataset) = self.table.dataset() else {
             return Err(self.place.error(ErrorKind::Internal, "the table is not a local one"));
         };
-        dataset.get().await.map_err(|error| self.place.store("could not read the newest version", error))
+        dataset.get().await.map_err(|error| self.place.unreadable("could not read the newest version", error))
     }
 
     /// The newest version, with its layout as of that version.
     pub(crate) async fn pin(&self) -> Result<Pinned> {
         let dataset = self.newest().await?;
-        let layout = Layout::read(&Schema::from(dataset.schema()))
-            .map_err(|problem| self.place.error(ErrorKind::UnsupportedFormat, format!("not a table of rows: {problem}")))?;
+        let layout = Layout::read(&Schema::from(dataset.schema())).map_err(|problem| {
+            self.place.error(ErrorKind::UnsupportedFormat, format!("not a table of rows: {problem}"))
+        })?;
         Ok(Pinned { dataset, layout, place: self.place.clone() })
     }
 }

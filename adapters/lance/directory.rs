@@ -1,6 +1,6 @@
 use crate::durability::{FileSync, sync_readable_directory};
 use crate::sidecar;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,9 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
 
 /// Files that stand beside the tables of a palace and may be there before the first of them.
 fn is_ours(name: &str) -> bool {
-    name == sidecar::FILE_NAME || name == ".mempalace-migration.json" || name.starts_with(&format!(".{}.", sidecar::FILE_NAME))
+    name == sidecar::FILE_NAME
+        || name == ".mempalace-migration.json"
+        || name.starts_with(&format!(".{}.", sidecar::FILE_NAME))
 }
 
 /// Makes the directory, and its parents as needed, with mode 0700 (§2.4); durable when it returns. One that is there
@@ -70,6 +72,16 @@ pub(crate) fn make(path: &Path, sync: &dyn FileSync) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits until no other Palanquin makes a collection in the palace, and keeps it so while the file is held. Where the
+/// file system has no locks there is none.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let directory = File::open(path)?;
+    match directory.lock() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(directory),
+    }
 }
 
 /// Whether files can be made in the directory. Permission bits do not tell (read-only mounts, access lists, quotas), so

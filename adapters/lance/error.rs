@@ -30,7 +30,13 @@ impl Place {
 
     /// Takes an error of lance, lancedb, arrow or datafusion; the kind is read off the whole chain of causes.
     pub(crate) fn store(&self, detail: impl Into<String>, error: impl StdError + Send + Sync + 'static) -> Error {
-        self.name(Error::new(kind_of(&error), detail).with_source(error))
+        self.name(Error::new(kind_of(&error).unwrap_or(ErrorKind::Internal), detail).with_source(error))
+    }
+
+    /// The same for opening what is on disk, where an error that says nothing else means that it cannot be read: a
+    /// manifest that is empty or cut short, for one.
+    pub(crate) fn unreadable(&self, detail: impl Into<String>, error: impl StdError + Send + Sync + 'static) -> Error {
+        self.name(Error::new(kind_of(&error).unwrap_or(ErrorKind::Corrupt), detail).with_source(error))
     }
 
     /// A task of ours that panicked or was aborted with its runtime.
@@ -62,13 +68,13 @@ pub(crate) fn is_missing(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
+/// `None` if nothing in the chain tells.
+fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     let of_cause = |kind: fn(&(dyn StdError + 'static)) -> Option<ErrorKind>| causes(error).find_map(kind);
     of_cause(kind_of_io)
         .or_else(|| of_cause(kind_of_lancedb))
         .or_else(|| of_cause(kind_of_lance))
         .or_else(|| of_cause(kind_of_text))
-        .unwrap_or(ErrorKind::Internal)
 }
 
 fn kind_of_io(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
@@ -126,12 +132,17 @@ fn kind_of_text(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     }
 }
 
-/// The error and everything below it. An `io::Error` that wraps another error hides it from `source`.
+/// The error and everything below it.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+    std::iter::successors(Some(error), |&error| cause_of(error))
+}
+
+/// An `io::Error` that wraps another error hides it from `source`.
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner as &(dyn StdError + 'static)),
         None => error.source(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -157,17 +168,17 @@ mod tests {
     fn a_full_disk_is_found_however_deep_it_lies() {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let wrapped = io::Error::other(Layer(Box::new(full)));
-        assert_eq!(kind_of(&Layer(Box::new(wrapped))), ErrorKind::StorageFull);
+        assert_eq!(kind_of(&Layer(Box::new(wrapped))), Some(ErrorKind::StorageFull));
         let text = lancedb::Error::Runtime { message: "write failed: No space left on device (os error 28)".into() };
-        assert_eq!(kind_of(&text), ErrorKind::StorageFull);
+        assert_eq!(kind_of(&text), Some(ErrorKind::StorageFull));
     }
 
     #[test]
     fn a_denied_access_and_a_lost_race_are_told_apart() {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        assert_eq!(kind_of(&Layer(Box::new(denied))), ErrorKind::PermissionDenied);
+        assert_eq!(kind_of(&Layer(Box::new(denied))), Some(ErrorKind::PermissionDenied));
         let conflict = lance::Error::retryable_commit_conflict_source(3, "preempted".into());
-        assert_eq!(kind_of(&lancedb::Error::Lance { source: conflict }), ErrorKind::Busy);
+        assert_eq!(kind_of(&lancedb::Error::Lance { source: conflict }), Some(ErrorKind::Busy));
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Changes {
         let begin = checkout(&pinned, base.version).await?;
         let begin = Pinned { dataset: begin, ..pinned.clone() };
         if Mark::of(&begin).await?.incarnation != base.incarnation {
-            let detail = format!("the table was made again since: it is {}, not {}", head.incarnation, base.incarnation);
+            let detail =
+                format!("the table was made again since: it is {}, not {}", head.incarnation, base.incarnation);
             return Err(place.error(ErrorKind::CursorExpired, detail));
         }
         if base.version == head.version {
@@ -225,7 +226,8 @@ async fn deleted_ids(pinned: &Pinned, begin: &Pinned, delta: &DatasetDelta, base
             Err(error) => return Err(read_failed(begin, error).await),
         };
         if batch.num_rows() != row_ids.len() {
-            let detail = format!("of {} deleted rows only {} are found where they were", row_ids.len(), batch.num_rows());
+            let detail =
+                format!("of {} deleted rows only {} are found where they were", row_ids.len(), batch.num_rows());
             return Err(pinned.place.error(ErrorKind::Corrupt, detail));
         }
         ids.extend(id_column(begin, &batch)?.iter().flatten().map(str::to_owned));
@@ -235,7 +237,11 @@ async fn deleted_ids(pinned: &Pinned, begin: &Pinned, delta: &DatasetDelta, base
     let mut inserted = scanner.try_into_stream().await.map_err(failed)?;
     loop {
         match inserted.try_next().await {
-            Ok(Some(batch)) => id_column(pinned, &batch)?.iter().flatten().for_each(|id| drop(ids.remove(id))),
+            Ok(Some(batch)) => {
+                for id in id_column(pinned, &batch)?.iter().flatten() {
+                    ids.remove(id);
+                }
+            }
             Ok(None) => break,
             Err(error) => return Err(read_failed(pinned, error).await),
         }
@@ -244,3 +250,6 @@ async fn deleted_ids(pinned: &Pinned, begin: &Pinned, delta: &DatasetDelta, base
     ids.sort_unstable();
     Ok(ids)
 }
+
+#[cfg(test)]
+mod tests;

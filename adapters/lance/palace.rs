@@ -1,8 +1,8 @@
-use crate::collection::LanceCollection;
+use crate::collection::{LanceCollection, TableHandle};
 use crate::durability::{Durability, FileSync};
 use crate::error::Place;
 use crate::layout;
-use crate::{sidecar, state};
+use crate::{directory, sidecar, state};
 use async_trait::async_trait;
 use lance::dataset::WriteParams;
 use lancedb::connection::Connection;
@@ -12,6 +12,7 @@ use palanquin_engine::contract::{
     OpenMode, Palace, Result,
 };
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +53,7 @@ impl LancePalace {
     /// The table's handle, whatever its shape.
     pub(crate) async fn table(&self, name: &str) -> Result<lancedb::Table> {
         let opened = self.connection.open_table(name).execute().await;
-        opened.map_err(|error| self.place.collection(name).store("could not open the table", error))
+        opened.map_err(|error| self.place.collection(name).unreadable("could not open the table", error))
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -112,9 +113,31 @@ impl LancePalace {
             .execute()
             .await;
         match made {
-            Ok(_) | Err(lancedb::Error::TableAlreadyExists { .. }) => Ok(()),
+            Ok(table) => self.give_back(TableHandle { table, place }, spec).await,
+            Err(lancedb::Error::TableAlreadyExists { .. }) => Ok(()),
             Err(error) => Err(place.store("could not make the table", error)),
         }
+    }
+
+    /// Lance looks twice whether a table is there, and a table made by another program between the two looks is
+    /// overwritten, in a version after its own. That version is undone: the table is the other's.
+    async fn give_back(&self, handle: TableHandle, spec: &CollectionSpec) -> Result<()> {
+        let made = handle.pin().await?;
+        let version = made.dataset.version_id();
+        if version == 1 || made.layout.incarnation.as_ref() != Some(&spec.incarnation) {
+            return Ok(());
+        }
+        tracing::warn!(palace = %self.path.display(), table = spec.name, "another program made the same table just now");
+        let failed = |error| handle.place.store("could not give an overwritten table back", error);
+        let mut before = made.dataset.checkout_version(version - 1).await.map_err(failed)?;
+        before.restore().await.map_err(failed)
+    }
+
+    /// Held while a collection is made: two creations at once must not both find nothing there.
+    async fn lock(&self) -> Result<File> {
+        let path = self.path.clone();
+        let locked = tokio::task::spawn_blocking(move || directory::lock(&path)).await;
+        locked.map_err(io::Error::other).flatten().map_err(|error| self.place.io("could not lock the palace", error))
     }
 }
 
@@ -151,6 +174,7 @@ impl Palace for LancePalace {
         if let Some(problem) = spec_problem(spec) {
             return Err(place.error(ErrorKind::InvalidRequest, problem));
         }
+        let _lock = self.lock().await?;
         let is_there = match self.open_collection(&spec.name).await {
             Ok(there) => {
                 check_incarnation(&there, spec, &place)?;
@@ -169,7 +193,7 @@ impl Palace for LancePalace {
         }
         let durability = self.durability(&spec.name);
         durability.settle().await.map_err(|error| place.io("could not make the new table durable", error))?;
-        // Two creations at once can both be told that they succeeded; what is there now decides.
+        // A creation that was told it succeeded may still have lost; what is there now decides.
         let collection = self.open_collection(&spec.name).await?;
         check_incarnation(&collection, spec, &place)?;
         if let Some(identity) = &spec.identity {
@@ -218,3 +242,6 @@ fn check_incarnation(there: &LanceCollection, spec: &CollectionSpec, place: &Pla
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

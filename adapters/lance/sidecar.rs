@@ -6,13 +6,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Its name in a palace's directory.
 pub(crate) const FILE_NAME: &str = "mempalace_embedder.json";
-
-/// One writer at a time in this process: an update reads the whole file and replaces it.
-static WRITER: Mutex<()> = Mutex::new(());
 
 /// The identity recorded for a collection; `None` without a file or an entry.
 ///
@@ -24,12 +20,12 @@ pub(crate) fn read(palace: &Path, collection: &str) -> io::Result<Option<Embedde
     serde_json::from_value(entry.clone()).map(Some).map_err(corrupt)
 }
 
-/// Records the identity of a collection, or forgets it; other entries stay as they are. Durable when it returns.
+/// Records the identity of a collection, or forgets it; other entries stay as they are. Durable when it returns. The
+/// file is read and replaced: the caller holds the lock on the palace ([`crate::directory::lock`]).
 ///
 /// # Errors
 /// A file that is there and not what MemPalace writes is not overwritten (`InvalidData`).
 pub(crate) fn write(palace: &Path, collection: &str, identity: Option<&EmbedderIdentity>) -> io::Result<()> {
-    let _writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut entries = read_all(palace)?;
     let entry = identity.map(|identity| json!({"model_name": identity.model_name, "dimension": identity.dimension}));
     if entries.get(collection) == entry.as_ref() {

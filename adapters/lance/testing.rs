@@ -76,6 +76,11 @@ impl TestPalace {
         LanceBackend::new().open(&PalaceRef::local(self.directory.path()), OpenMode::Write).await.unwrap()
     }
 
+    /// The same, with leave to make the palace if it is not one any more.
+    pub(crate) async fn again_to_create(&self) -> Arc<dyn Palace> {
+        LanceBackend::new().open(&PalaceRef::local(self.directory.path()), OpenMode::Create).await.unwrap()
+    }
+
     pub(crate) async fn collection(&self) -> Arc<dyn Collection> {
         self.palace.create_collection(&spec("c", DIMENSION)).await.unwrap()
     }

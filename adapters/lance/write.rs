@@ -67,9 +67,7 @@ async fn merge(handle: &TableHandle, rows: RecordBatch, deletes: &[String]) -> R
     }
     let schema = rows.schema();
     let merged = merge.execute(Box::new(RecordBatchIterator::new([Ok(rows)], schema))).await;
-    merged
-        .map(|result| result.num_deleted_rows)
-        .map_err(|error| handle.place.store("could not upsert the rows", error))
+    merged.map(|result| result.num_deleted_rows).map_err(|error| handle.place.store("could not upsert the rows", error))
 }
 
 async fn delete(handle: &TableHandle, ids: &[String]) -> Result<u64> {
@@ -106,3 +104,6 @@ fn last_of_each_id(rows: RowBatch) -> Result<RecordBatch, arrow_schema::ArrowErr
     kept.sort_unstable();
     take_record_batch(rows.as_record_batch(), &UInt32Array::from(kept))
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,9 @@ impl Migrate {
                 journal.forget(&claim.link, claim.epoch).await
             })?;
         }
-        if self.overwrite && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target_address, &self.target))? {
+        if self.overwrite
+            && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target_address, &self.target))?
+        {
             return Ok(Exit::Verified);
         }
         let options = LinkOptions { credit_bytes: self.workshop.credit.0, ..LinkOptions::default() };

@@ -8,7 +8,6 @@ use crate::exit_code::{Exit, TABLE};
 use crate::output;
 use clap::{Args, Parser, Subcommand};
 use palanquin_config::ByteSize;
-use palanquin_engine::contract::Error;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -75,7 +74,8 @@ impl Face {
 
 /// The first of the locale variables that is set decides, as in POSIX; none of them means a bare terminal.
 fn speaks_utf8() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
     locale.is_none_or(|locale| {
         let locale = locale.to_string_lossy().to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")

@@ -57,7 +57,8 @@ pub(super) fn replace(staging: &Address, target: &Address) -> Result<()> {
         Error::io("the verified copy could not take the target's place", error).in_palace(target)
     };
     if target.path.exists() {
-        renameat_with(CWD, &staging.path, CWD, &target.path, RenameFlags::EXCHANGE).map_err(|error| failed(error.into()))?;
+        renameat_with(CWD, &staging.path, CWD, &target.path, RenameFlags::EXCHANGE)
+            .map_err(|error| failed(error.into()))?;
         sync_parent(&target.path).map_err(failed)?;
         remove(&staging.path)
     } else {

@@ -164,8 +164,10 @@ pub(super) fn degraded() -> Snapshot {
     source.health = Some(Health::from_findings(vec![damaged.clone()]));
     source.restarts = 2;
     let mut target = palace(POSTGRES, "postgres");
-    target.connection =
-        Connection::Waiting { reason: "connection refused (db.example.org:5432)".into(), next_try_at_ms: NOW_MS + 7400 };
+    target.connection = Connection::Waiting {
+        reason: "connection refused (db.example.org:5432)".into(),
+        next_try_at_ms: NOW_MS + 7400,
+    };
     target.health = None;
     let mut waiting = link(
         "77aa00bb11cc",
@@ -237,7 +239,8 @@ pub(super) fn hostile() -> Snapshot {
     let mut snapshot = degraded();
     let mut source = palace(&nasty, "chroma");
     source.connection = Connection::Failed { reason: nasty.clone() };
-    source.health = Some(Health { condition: Condition::Unavailable, reason: Some(nasty.clone()), findings: Vec::new() });
+    source.health =
+        Some(Health { condition: Condition::Unavailable, reason: Some(nasty.clone()), findings: Vec::new() });
     source.collections.push(collection(&nasty, u64::MAX, IdentityState::KnownMismatch));
     source.capabilities.push(nasty.clone());
     source.maintenance.insert(nasty.clone(), nasty.clone().into());
@@ -259,8 +262,12 @@ pub(super) fn hostile() -> Snapshot {
         differences: Some(u64::MAX),
         verdict: Some(nasty.clone()),
     });
-    odd.findings =
-        vec![Finding { severity: Severity::Info, name: nasty.clone(), summary: nasty.clone(), rows: vec![nasty.clone()] }];
+    odd.findings = vec![Finding {
+        severity: Severity::Info,
+        name: nasty.clone(),
+        summary: nasty.clone(),
+        rows: vec![nasty.clone()],
+    }];
     snapshot.links.push(odd.into());
     snapshot.events.push_back(event(8, -1, &nasty, &nasty, &nasty, &nasty));
     snapshot

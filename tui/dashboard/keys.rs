@@ -116,14 +116,14 @@ pub(crate) const TABLE: &[Binding] = &[
         keys: &[key('j'), named(KeyCode::Down)],
         act: Act::Move(Movement::Down),
         help: "down",
-        bar: Some(("down", 8)),
+        bar: Some(("move", 8)),
         places: READING,
     },
     Binding {
         keys: &[key('k'), named(KeyCode::Up)],
         act: Act::Move(Movement::Up),
         help: "up",
-        bar: Some(("up", 8)),
+        bar: None,
         places: READING,
     },
     Binding {
@@ -196,13 +196,7 @@ pub(crate) const TABLE: &[Binding] = &[
         bar: None,
         places: ANYWHERE,
     },
-    Binding {
-        keys: &[control('l')],
-        act: Act::Redraw,
-        help: "draw the screen anew",
-        bar: None,
-        places: ANYWHERE,
-    },
+    Binding { keys: &[control('l')], act: Act::Redraw, help: "draw the screen anew", bar: None, places: ANYWHERE },
     Binding { keys: &[key('y')], act: Act::Yes, help: "quit", bar: Some(("quit", 1)), places: DIALOG },
     Binding {
         keys: &[key('n'), named(KeyCode::Esc)],
@@ -248,11 +242,19 @@ pub(crate) fn bar(model: &Model) -> impl Iterator<Item = (String, &'static str, 
             Act::PauseOrResume => model.pause_label()?,
             Act::Freeze if model.frozen.is_some() => "go live",
             Act::Help if place == Place::Help => "close",
+            Act::Open if model.selected_page().is_none() => return None,
             Act::NextProblem if !model.has_problems() => return None,
             _ => label,
         };
-        Some((binding.keys.first()?.name(), label, priority))
+        let key = binding.keys.first()?.name();
+        let key = if binding.act == Act::Move(Movement::Down) { format!("{key}/{}", up_key()) } else { key };
+        Some((key, label, priority))
     })
+}
+
+fn up_key() -> String {
+    let up = TABLE.iter().find(|binding| binding.act == Act::Move(Movement::Up));
+    up.and_then(|binding| binding.keys.first()).map(|key| key.name()).unwrap_or_default()
 }
 
 impl Key {

@@ -61,13 +61,23 @@ pub(crate) fn screen((columns, rows): (u16, u16)) -> Screen {
 /// Where the text of a page goes, below its rule.
 pub(crate) fn page(size: (u16, u16)) -> Rect {
     let body = screen(size).body;
-    Rect::new(1.min(body.width), body.y + 1.min(body.height), body.width.saturating_sub(2), body.height.saturating_sub(1))
+    Rect::new(
+        1.min(body.width),
+        body.y + 1.min(body.height),
+        body.width.saturating_sub(2),
+        body.height.saturating_sub(1),
+    )
 }
 
 /// Where the text of the help goes, inside its frame.
 pub(crate) fn help(size: (u16, u16)) -> Rect {
     let body = screen(size).body;
-    Rect::new(2.min(body.width), body.y + 1.min(body.height), body.width.saturating_sub(4), body.height.saturating_sub(2))
+    Rect::new(
+        2.min(body.width),
+        body.y + 1.min(body.height),
+        body.width.saturating_sub(4),
+        body.height.saturating_sub(2),
+    )
 }
 
 /// The panels on the screen: all of them, or the one with the focus if there is no room for more.

@@ -3,11 +3,10 @@
 //! A thread of its own ([`run`]) receives keys, [`Snapshot`]s and the time, and turns each into a message; `update`
 //! makes the next [`model`] of it and says what is to be done outside; `view` draws the model, on change and at most
 //! fifteen times a second. `keys` is the one table of keys, `acts` what they do, `theme` what states look like,
-//! `format` and `text` how figures and foreign text are written, `layout` what stands where. The engine never waits
+//! `text` how foreign text is written (figures: [`format`]), `layout` what stands where. The engine never waits
 //! for the screen, and the screen never holds anything that the engine needs.
 
 mod acts;
-mod format;
 mod keys;
 mod layout;
 mod model;
@@ -24,6 +23,7 @@ mod fixtures;
 #[cfg(test)]
 mod tests;
 
+use crate::format;
 use palanquin_actors::Command;
 use palanquin_actors::board::Snapshot;
 use std::io;
@@ -62,7 +62,7 @@ pub(crate) enum Ending {
 /// that thread included; a panic of any other thread leaves the screen as it is.
 ///
 /// # Errors
-/// If the terminal cannot be read or written, from the thread's result; if there can be no thread, at once.
+/// If the terminal cannot be read or written; the thread's result tells.
 pub(crate) fn spawn(
     options: Options,
     board: watch::Receiver<Arc<Snapshot>>,

@@ -34,7 +34,7 @@ pub(super) fn until_it_ends(
         let mut signals = Signals::new()?;
         let screen = Screen::enter()?;
         let model = Model::new(options, TimeZone::system(), crossterm::terminal::size()?, now_ms());
-        let running = Running { model, screen, board, commands, dirty: true, drawn: None };
+        let running = Running { model, screen, board, commands, dirty: true, suspend: false, drawn: None };
         running.run(&mut signals, stop).await
     })
 }
@@ -45,6 +45,8 @@ struct Running {
     board: watch::Receiver<Arc<Snapshot>>,
     commands: mpsc::UnboundedSender<Command>,
     dirty: bool,
+    /// The operator asked to be suspended.
+    suspend: bool,
     drawn: Option<Instant>,
 }
 
@@ -58,6 +60,12 @@ impl Running {
             }
             if let Some(ending) = self.model.ending {
                 return Ok(ending);
+            }
+            if std::mem::take(&mut self.suspend) {
+                drop(input.take());
+                self.screen.leave();
+                signals.stop_job_until_continued().await?;
+                self.come_back()?;
             }
             self.draw_if_due()?;
             let events = input.get_or_insert_with(EventStream::new);
@@ -125,7 +133,7 @@ impl Running {
             match cmd {
                 // A receiver that has gone is an engine that has gone, which the board tells as well.
                 Cmd::Send(command) => drop(self.commands.send(command)),
-                Cmd::Suspend if signals::is_job() => signals::suspend_job()?,
+                Cmd::Suspend if signals::is_job() => self.suspend = true,
                 Cmd::Suspend => self.receive(Msg::NoShell)?,
                 Cmd::Redraw => self.screen.redraw()?,
                 Cmd::End(_) => {}

@@ -37,18 +37,21 @@ impl Signals {
         }
     }
 
-    /// Stops this process and returns once it has been continued.
+    /// Stops this process and returns once it has been continued. The terminal must have been given back: once the
+    /// shell has taken it, it is no longer ours to write to.
     pub(super) async fn stop_until_continued(&mut self) -> io::Result<()> {
         kill_process(getpid(), Signal::STOP)?;
         self.continued.recv().await;
         Ok(())
     }
-}
 
-/// Has the shell's whole job suspended, as the terminal does for programs that leave `^Z` to it: a program that
-/// started this one must stop as well, or the shell would go on waiting for it.
-pub(super) fn suspend_job() -> io::Result<()> {
-    Ok(kill_current_process_group(Signal::TSTP)?)
+    /// The same for the shell's whole job, as the terminal does it for programs that leave `^Z` to it: a program that
+    /// started this one must stop as well, or the shell would go on waiting for it.
+    pub(super) async fn stop_job_until_continued(&mut self) -> io::Result<()> {
+        kill_current_process_group(Signal::TSTP)?;
+        self.suspend.recv().await;
+        self.stop_until_continued().await
+    }
 }
 
 /// Whether there is a shell that could continue this process: its parent is of the same session.

@@ -10,6 +10,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 use std::io::{self, BufWriter, IsTerminal, Stdout, stderr, stdout};
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
@@ -45,9 +46,11 @@ impl Screen {
         self.redraw()
     }
 
-    /// Has the next frame draw every cell.
+    /// Has the next frame draw every cell. `Terminal::clear` would ask the terminal where its cursor is and wait for
+    /// the answer, which the stream of keys takes.
     pub(super) fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     pub(super) fn draw(&mut self, model: &Model) -> io::Result<()> {

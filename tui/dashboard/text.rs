@@ -38,16 +38,22 @@ pub(crate) fn cut(text: &str, max: usize, ellipsis: &str) -> String {
     if room == 0 { head } else { head + ellipsis }
 }
 
-/// At most `max` columns of the text, its middle replaced by `ellipsis` if it is longer: of an address both the
-/// scheme and the last part of the path tell it from others, the last part more so.
-pub(crate) fn shorten(text: &str, max: usize, ellipsis: &str) -> String {
-    let text = clean(text);
+/// At most `max` columns of an address, its middle replaced by `ellipsis` if it is longer: both its scheme and the
+/// last parts of its path tell it from others, the path more so, and whole parts are read best.
+pub(crate) fn shorten(address: &str, max: usize, ellipsis: &str) -> String {
+    let address = clean(address);
     let room = max.saturating_sub(width(ellipsis));
-    if width(&text) <= max || room < 4 {
-        return cut(&text, max, ellipsis);
+    if width(&address) <= max || room < 4 {
+        return cut(&address, max, ellipsis);
     }
-    let start = room * 2 / 5;
-    head(&text, start) + ellipsis + &tail(&text, room - start)
+    let most = room * 4 / 5;
+    let parts = address.match_indices('/').map(|(at, _)| &address[at..]);
+    let whole = parts.map(|part| (part, width(part))).find(|(_, columns)| (4..=most).contains(columns));
+    let tail = match whole {
+        Some((part, _)) => part.to_owned(),
+        None => tail(&address, room * 3 / 5),
+    };
+    head(&address, room - width(&tail)) + ellipsis + &tail
 }
 
 /// Lines of at most `max` columns, broken at spaces where there are any.
@@ -122,7 +128,10 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_scheme_and_its_last_part() {
-        assert_eq!(shorten("chroma:/home/ann/.mempalace/palace", 20, "…"), "chroma:…empalace/palace".replace("empa", ""));
+        let address = "chroma:/home/ann/.mempalace/palace";
+        assert_eq!(shorten(address, 14, "…"), "chroma…/palace");
+        assert_eq!(shorten(address, 26, "…"), "chroma:…/.mempalace/palace");
+        assert_eq!(shorten("lance:a-name-without-any-parts", 16, "…"), "lance:…any-parts");
         for max in 0..40 {
             assert!(width(&shorten("lance:/漢字/漢字/漢字/palace", max, "..")) <= max, "{max}");
         }

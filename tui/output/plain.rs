@@ -1,4 +1,4 @@
-use crate::dashboard::format::{bytes, count, duration, millis, percent, permille, rate};
+use crate::format::{bytes, count, duration, millis, percent, permille, rate};
 use palanquin_actors::board::{EventEntry, LinkView};
 use palanquin_engine::link::{Eta, LinkState, Phase};
 

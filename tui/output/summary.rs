@@ -1,9 +1,9 @@
 use super::{Face, json};
-use crate::dashboard::format::{count, counted};
 use crate::exit_code::Exit;
+use crate::format::{count, counted};
 use palanquin_actors::LinkEnd;
-use palanquin_engine::contract::{Error, Severity};
 use palanquin_engine::contract::advice::operator_sentence;
+use palanquin_engine::contract::{Error, Severity};
 use palanquin_engine::link::{LinkSpec, Outcome};
 use palanquin_engine::parity::{CollectionParity, Difference, ParityReport};
 use std::fmt::Write;

@@ -99,6 +99,7 @@ impl Header {
 pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::FileFailurePersistence;
 
     /// A header as Chroma writes it.
     pub(crate) fn header_bytes(dimension: u64, max_elements: u64, elements: u64) -> Vec<u8> {
@@ -125,7 +126,8 @@ pub(crate) mod tests {
     #[test]
     fn a_header_that_promises_more_than_the_files_hold_is_damage() {
         let header = Header::parse(&header_bytes(384, 1024, 1000)).unwrap();
-        for (dimension, data, length) in [(384, 1_675_999, None), (384, 1_676_000, Some(3999)), (383, 1_676_000, None)] {
+        for (dimension, data, length) in [(384, 1_675_999, None), (384, 1_676_000, Some(3999)), (383, 1_676_000, None)]
+        {
             assert!(matches!(header.check(dimension, data, length), Err(Trouble::Damaged(_))));
         }
     }
@@ -141,6 +143,8 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::WithSource("regressions")))]
+
         #[test]
         fn no_bytes_make_the_header_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(header) = Header::parse(&bytes) {

@@ -1,8 +1,8 @@
+use super::Trouble;
 use super::files::{DATA, HEADER, LENGTH, PICKLE, SegmentFolder, Stamps};
 use super::fingerprint::{Fingerprint, Fingerprints};
 use super::header::{HEADER_BYTES, Header};
 use super::pickle::{Labelled, read_index_metadata};
-use super::Trouble;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -19,10 +19,11 @@ const DELETED_AT: usize = 2;
 /// Labels say nothing about places: Chroma adds elements from several threads, so the label that each element carries
 /// is read once, here.
 ///
-/// Memory per element of the index, n of them: resident 24 bytes (the fingerprint, label and slot of a
-/// [`Labelled`], reserved exactly). While it loads, 4 bytes of labels by slot, 4 more to sort them if labels and slots
-/// differ, ⅛ of used marks: 32 in all. A pickle of an older version remembers each id, 24 bytes that a growing vector
-/// may double and that are freed before the labels are collected: 72. The pickle itself is streamed.
+/// Memory per element of the index: resident 28 bytes (24 for the fingerprint, label and slot of a [`Labelled`],
+/// reserved exactly, and 4 for the norm). While it loads, 4 bytes of labels by slot, 4 more to sort them if labels and
+/// slots differ, ⅛ of used marks: 36 in all. A pickle of an older version remembers each id, 24 bytes that a growing
+/// vector may double and, while it moves, hold one and a half times over; freed before the labels are collected: 96. The
+/// pickle itself is streamed.
 #[derive(Debug)]
 pub(crate) struct Index {
     /// The stamps the files had throughout the load.
@@ -42,8 +43,8 @@ struct Elements {
     labels: Vec<Labelled>,
     header: Header,
     data: File,
-    /// Only where vectors are stored normalised.
-    norms: Option<File>,
+    /// By slot; only where vectors are stored normalised.
+    norms: Option<Vec<f32>>,
 }
 
 impl Index {
@@ -80,7 +81,7 @@ impl Index {
             if read.labels.windows(2).any(|pair| pair[0].id == pair[1].id) {
                 return Err(Trouble::damaged(format!("{PICKLE} has an id twice")));
             }
-            let norms = if normalised { Some(folder.open(LENGTH)?) } else { None };
+            let norms = if normalised { Some(norms_by_slot(&header, &folder.open(LENGTH)?)?) } else { None };
             index.elements = Some(Elements { labels: read.labels, header, data, norms });
         }
         if folder.stamps()? != stamps {
@@ -106,32 +107,24 @@ impl Index {
         labels.binary_search_by_key(&id, |labelled| labelled.id).ok().map(|at| labels[at])
     }
 
-    /// Appends the element's raw bytes, then its raw norm where there are norms; [`Index::vector`] reads them.
+    /// Appends the element's raw bytes; [`Index::vector`] reads them.
     pub(crate) fn read_raw(&self, at: Labelled, out: &mut Vec<u8>) -> Result<(), Trouble> {
         let Some(elements) = &self.elements else { return Ok(()) };
-        let Header { element_bytes, .. } = elements.header;
-        let start = out.len();
-        out.resize(start + self.raw_bytes(), 0);
-        let (element, norm) = out[start..].split_at_mut(element_bytes);
-        let slot = u64::from(at.slot);
-        elements.data.read_exact_at(element, slot * element_bytes as u64).map_err(|error| Trouble::io(DATA, error))?;
-        if let Some(norms) = &elements.norms {
-            norms.read_exact_at(norm, 4 * slot).map_err(|error| Trouble::io(LENGTH, error))?;
-        }
-        Ok(())
+        let (start, size) = (out.len(), elements.header.element_bytes);
+        out.resize(start + size, 0);
+        let read = elements.data.read_exact_at(&mut out[start..], u64::from(at.slot) * size as u64);
+        read.map_err(|error| Trouble::io(DATA, error))
     }
 
     /// How many bytes [`Index::read_raw`] appends.
     pub(crate) fn raw_bytes(&self) -> usize {
-        let of = |elements: &Elements| elements.header.element_bytes + if elements.norms.is_some() { 4 } else { 0 };
-        self.elements.as_ref().map_or(0, of)
+        self.elements.as_ref().map_or(0, |elements| elements.header.element_bytes)
     }
 
     /// The vector in some raw bytes, once the element proves to be the one that was looked for.
-    pub(crate) fn vector(&self, at: Labelled, raw: &[u8], out: &mut Vec<f32>) -> Result<(), Trouble> {
+    pub(crate) fn vector(&self, at: Labelled, element: &[u8], out: &mut Vec<f32>) -> Result<(), Trouble> {
         let Some(elements) = &self.elements else { return Ok(()) };
         let header = elements.header;
-        let (element, norm) = raw.split_at(header.element_bytes);
         if label_of(&element[header.label_offset..]) != u64::from(at.label) {
             return Err(Trouble::damaged(format!("{DATA} has another label than {PICKLE} at element {}", at.slot)));
         }
@@ -140,9 +133,9 @@ impl Index {
         }
         let stored = element[header.vector_offset..header.label_offset].as_chunks::<4>().0;
         let stored = stored.iter().map(|component| f32::from_le_bytes(*component));
-        match norm.first_chunk::<4>() {
-            Some(norm) => {
-                let norm = f32::from_le_bytes(*norm);
+        match &elements.norms {
+            Some(norms) => {
+                let norm = norms.get(at.slot as usize).copied().unwrap_or_default();
                 out.extend(stored.map(|component| component * norm));
             }
             None => out.extend(stored),
@@ -211,6 +204,21 @@ fn labels_by_slot(header: &Header, data: &File) -> Result<Vec<u32>, Trouble> {
     Ok(by_slot)
 }
 
+fn norms_by_slot(header: &Header, length: &File) -> Result<Vec<f32>, Trouble> {
+    let mut norms = Vec::with_capacity(header.elements as usize);
+    let mut input = BufReader::with_capacity(CHUNK_BYTES, length);
+    let mut norm = [0; 4];
+    for _ in 0..header.elements {
+        input.read_exact(&mut norm).map_err(|error| Trouble::io(LENGTH, error))?;
+        norms.push(f32::from_le_bytes(norm));
+    }
+    Ok(norms)
+}
+
 fn label_of(bytes: &[u8]) -> u64 {
     bytes.first_chunk::<8>().map_or(u64::MAX, |label| u64::from_le_bytes(*label))
 }
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

@@ -184,7 +184,8 @@ impl<R: BufRead> Machine<'_, R> {
                 self.line()?;
                 let line = self.scratch.as_slice();
                 let quoted = line.len() >= 2 && line.first() == line.last() && !line.contains(&b'\\');
-                let value = if quoted { Value::Text(self.fingerprints.of(&line[1..line.len() - 1])) } else { Value::Inert };
+                let value =
+                    if quoted { Value::Text(self.fingerprints.of(&line[1..line.len() - 1])) } else { Value::Inert };
                 self.push(value)?;
             }
             // Bytes.
@@ -504,4 +505,4 @@ fn raw_unicode_escape(mut bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 #[path = "pickle_tests.rs"]
-mod tests;
+pub(crate) mod tests;

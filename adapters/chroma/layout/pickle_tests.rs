@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
 
 /// What chromadb 1.5.9 writes (protocol 3, a plain dict), for these ids and labels.
@@ -22,14 +23,20 @@ pub(crate) fn chroma_pickle(ids: &[(&str, u32)]) -> Vec<u8> {
     out.push(b'N');
     text(&mut out, "id_to_label");
     out.extend(b"}(");
-    for (id, label) in ids {
+    for (at, (id, label)) in ids.iter().enumerate() {
+        if at > 0 && at % 1000 == 0 {
+            out.extend(b"u(");
+        }
         text(&mut out, id);
         int(&mut out, *label);
     }
     out.push(b'u');
     text(&mut out, "label_to_id");
     out.extend(b"}(");
-    for (id, label) in ids {
+    for (at, (id, label)) in ids.iter().enumerate() {
+        if at > 0 && at % 1000 == 0 {
+            out.extend(b"u(");
+        }
         int(&mut out, *label);
         text(&mut out, id);
     }
@@ -96,7 +103,9 @@ fn a_truncated_pickle_is_damage_wherever_it_ends() {
 
 #[test]
 fn a_string_longer_than_the_file_is_refused_before_it_is_read() {
-    for pickle in [&b"X\xff\xff\xff\xff"[..], b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff", b"\x96\xff\xff\xff\xff\x00\x00\x00\x00"] {
+    for pickle in
+        [&b"X\xff\xff\xff\xff"[..], b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff", b"\x96\xff\xff\xff\xff\x00\x00\x00\x00"]
+    {
         assert!(matches!(read(pickle), Err(Trouble::Damaged(_))));
     }
 }
@@ -140,6 +149,8 @@ fn labels_that_are_none_are_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::WithSource("regressions")))]
+
     #[test]
     fn no_bytes_make_the_pickle_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = read(&bytes);

@@ -14,5 +14,7 @@ pub(super) async fn blocking<S: Send + 'static, T: Send + 'static>(
 /// Runs `work` where blocking is allowed.
 pub(super) async fn unlocked<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, "reading the palace was broken off").with_source(error)))
+    done.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Internal, "reading the palace was broken off").with_source(error))
+    })
 }

@@ -43,7 +43,11 @@ impl ChromaCollection {
     }
 
     /// Reads what is left of a range, page by page, until a page has rows.
-    async fn next_batch(self, mut left: Option<KeyRange>, rows: usize) -> Option<(Result<palanquin_engine::rows::RowBatch>, (Self, Option<KeyRange>))> {
+    async fn next_batch(
+        self,
+        mut left: Option<KeyRange>,
+        rows: usize,
+    ) -> Option<(Result<palanquin_engine::rows::RowBatch>, (Self, Option<KeyRange>))> {
         while let Some(range) = left {
             let asked = range.clone();
             let read = match self.with(move |reader| reader.read(&asked, rows)).await {

@@ -32,7 +32,8 @@ fn finding(severity: Severity, name: &str, summary: String) -> Finding {
 
 /// `<segment>.drift-…` and `<segment>.corrupt-…`: indexes that MemPalace set aside, with vectors in them.
 fn quarantines(database: &Database) -> Option<Finding> {
-    let names = std::fs::read_dir(database.folder()).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names =
+        std::fs::read_dir(database.folder()).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let quarantined = |name: &String| {
         let (segment, rest) = name.split_once('.').unwrap_or_default();
         uuid::Uuid::parse_str(segment).is_ok() && (rest.starts_with("drift-") || rest.starts_with("corrupt-"))
@@ -94,19 +95,22 @@ fn of_collection(
         .map_err(sqlite)?;
     if has_rows && flushed.is_some() && folder.size_of(PICKLE).is_none() {
         let lost = if folder.path().is_dir() { "its id map is missing" } else { "its folder is missing" };
-        let summary = format!("{name}: the vector index was written and {lost}; rows have no vector unless still in the log");
+        let summary =
+            format!("{name}: the vector index was written and {lost}; rows have no vector unless still in the log");
         findings.push(finding(Severity::Error, "index_missing", summary));
     }
     let newest: Option<i64> =
         connection.query_row("SELECT max(seq_id) FROM embeddings_queue", [], |row| row.get(0)).map_err(sqlite)?;
     if flushed.max(metadata) > Some(newest.unwrap_or(i64::MAX)) {
-        let summary = format!("{name}: its sequence number is beyond the log's, so Chroma ignores what is written to it");
+        let summary =
+            format!("{name}: its sequence number is beyond the log's, so Chroma ignores what is written to it");
         findings.push(finding(Severity::Error, "sequence_beyond_log", summary));
     }
     if let (Some(links), Some(data)) = (folder.size_of("link_lists.bin"), folder.size_of(DATA))
         && links / LINK_LISTS_RATIO > data.max(1)
     {
-        let summary = format!("{name}: link_lists.bin has {links} bytes, {LINK_LISTS_RATIO} times its vectors' {data} and more");
+        let summary =
+            format!("{name}: link_lists.bin has {links} bytes, {LINK_LISTS_RATIO} times its vectors' {data} and more");
         findings.push(finding(Severity::Warning, "link_lists_runaway", summary));
     }
     Ok(())

@@ -18,9 +18,7 @@ pub(super) fn state(database: &Database, connection: &Connection) -> Result<Main
         let name = entry.name.clone();
         collections.insert(name, of_collection(database, connection, entry, queued)?);
     }
-    let pragma = |name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite)
-    };
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite);
     let size = |file: &str| std::fs::metadata(database.folder().join(file)).ok().map(|meta| meta.len());
     Ok(BTreeMap::from([
         ("collections".to_owned(), Value::Object(collections)),

@@ -8,4 +8,7 @@ mod health;
 mod maintenance;
 mod open;
 
+#[cfg(test)]
+mod bad_input;
+
 pub use backend::ChromaBackend;

@@ -31,8 +31,10 @@ impl Marks {
         segments: &Segments,
         last: Option<Self>,
     ) -> Result<Self> {
-        let data_version: i64 =
-            connection.prepare_cached("PRAGMA data_version").and_then(|mut s| s.query_row([], |row| row.get(0))).map_err(sqlite)?;
+        let data_version: i64 = connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut s| s.query_row([], |row| row.get(0)))
+            .map_err(sqlite)?;
         if let Some(last) = last.filter(|last| last.data_version == data_version) {
             return Ok(last);
         }

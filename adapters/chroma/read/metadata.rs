@@ -6,57 +6,27 @@ use serde_json::{Map, Value};
 
 /// The key a document is kept under.
 pub(crate) const DOCUMENT_KEY: &str = "chroma:document";
-/// Canonical text of the mark MemPalace sets where there is no metadata.
-const REPAIRED_EMPTY: &[u8] = br#"{"_repaired_empty_meta":true}"#;
-
-/// Writes canonical metadata as rows of `embedding_metadata` come in, sorted by key.
-///
-/// What [`canonical_metadata`](palanquin_engine::rows::canonical_metadata) makes of a map, without the map.
-#[derive(Debug)]
-pub(crate) struct CanonicalWriter {
-    start: usize,
+/// Writes the first of the four value columns from `column` on that is not null, as canonical JSON; `false` if all are.
+pub(crate) fn write_scalar(row: &Row<'_>, column: usize, out: &mut Vec<u8>) -> Result<bool> {
+    for (at, kind) in Kind::COLUMNS.into_iter().enumerate() {
+        let value = row.get_ref(column + at).map_err(sqlite)?;
+        if value == ValueRef::Null {
+            continue;
+        }
+        let written = match kind.scalar(value)? {
+            Scalar::Text(text) => serde_json::to_writer(out, text),
+            Scalar::Int(int) => serde_json::to_writer(out, &int),
+            Scalar::Float(float) => serde_json::to_writer(out, &float),
+            Scalar::Bool(bool) => serde_json::to_writer(out, &bool),
+        };
+        return written.map(|()| true).map_err(unwritable);
+    }
+    Ok(false)
 }
 
-impl CanonicalWriter {
-    /// Begins an object at the end of `out`.
-    pub(crate) fn begin(out: &mut Vec<u8>) -> Self {
-        let start = out.len();
-        out.push(b'{');
-        Self { start }
-    }
-
-    /// Adds a key with the first of the four value columns from `column` on that is not null, if any.
-    pub(crate) fn entry(&self, key: &str, row: &Row<'_>, column: usize, out: &mut Vec<u8>) -> Result<()> {
-        for (at, kind) in [Kind::Text, Kind::Int, Kind::Float, Kind::Bool].into_iter().enumerate() {
-            let value = row.get_ref(column + at).map_err(sqlite)?;
-            if value == ValueRef::Null {
-                continue;
-            }
-            if out.len() > self.start + 1 {
-                out.push(b',');
-            }
-            let value = kind.scalar(value)?;
-            serde_json::to_writer(&mut *out, key).map_err(unwritable)?;
-            out.push(b':');
-            let written = match value {
-                Scalar::Text(text) => serde_json::to_writer(out, text),
-                Scalar::Int(int) => serde_json::to_writer(out, &int),
-                Scalar::Float(float) => serde_json::to_writer(out, &float),
-                Scalar::Bool(bool) => serde_json::to_writer(out, &bool),
-            };
-            return written.map_err(unwritable);
-        }
-        Ok(())
-    }
-
-    /// Ends the object.
-    pub(crate) fn finish(self, out: &mut Vec<u8>) {
-        out.push(b'}');
-        if &out[self.start..] == REPAIRED_EMPTY {
-            out.truncate(self.start);
-            out.extend_from_slice(b"{}");
-        }
-    }
+/// Writes a key as JSON.
+pub(crate) fn write_key(key: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    serde_json::to_writer(out, text(key)?).map_err(unwritable)
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +45,9 @@ enum Scalar<'a> {
 }
 
 impl Kind {
+    /// In the order of the columns.
+    const COLUMNS: [Self; 4] = [Self::Text, Self::Int, Self::Float, Self::Bool];
+
     fn scalar(self, value: ValueRef<'_>) -> Result<Scalar<'_>> {
         match (self, value) {
             (Self::Text, ValueRef::Text(bytes)) => text(bytes).map(Scalar::Text),
@@ -127,7 +100,7 @@ fn each_value(connection: &Connection, sql: &str, row: i64, mut each: impl FnMut
     let mut rows = statement.query([row]).map_err(sqlite)?;
     while let Some(row) = rows.next().map_err(sqlite)? {
         let key: String = row.get(0).map_err(sqlite)?;
-        for (at, kind) in [Kind::Text, Kind::Int, Kind::Float, Kind::Bool].into_iter().enumerate() {
+        for (at, kind) in Kind::COLUMNS.into_iter().enumerate() {
             let value = row.get_ref(1 + at).map_err(sqlite)?;
             if value == ValueRef::Null {
                 continue;

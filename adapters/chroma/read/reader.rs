@@ -246,7 +246,9 @@ fn batch(
         }
         let document = row.document.as_ref().map(piece).transpose()?;
         let embedding = (!matches!(source, Source::Nowhere)).then_some(vector.as_slice());
-        builder.push(Row { id: piece(&row.id)?, document, metadata: piece(&row.metadata)?, embedding }).map_err(internal)?;
+        builder
+            .push(Row { id: piece(&row.id)?, document, metadata: piece(&row.metadata)?, embedding })
+            .map_err(internal)?;
     }
     Ok(Some(builder.finish().map_err(internal)?))
 }

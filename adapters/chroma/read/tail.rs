@@ -128,12 +128,7 @@ impl Tail {
 }
 
 /// Appends the raw bytes of a logged vector; `false` if the change is not there.
-pub(crate) fn logged_vector(
-    connection: &Connection,
-    seq_id: i64,
-    dimension: u32,
-    out: &mut Vec<u8>,
-) -> Result<bool> {
+pub(crate) fn logged_vector(connection: &Connection, seq_id: i64, dimension: u32, out: &mut Vec<u8>) -> Result<bool> {
     let sql = "SELECT vector, encoding FROM embeddings_queue WHERE seq_id = ?1";
     let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
     let read = statement.query_row([seq_id], |row| {
@@ -145,7 +140,8 @@ pub(crate) fn logged_vector(
             return Ok(Err(Error::new(ErrorKind::Corrupt, format!("a vector in the log is encoded as {encoding:?}"))));
         }
         if bytes.len() as u64 != 4 * u64::from(dimension) {
-            let detail = format!("a vector in the log has {} bytes instead of {}", bytes.len(), 4 * u64::from(dimension));
+            let detail =
+                format!("a vector in the log has {} bytes instead of {}", bytes.len(), 4 * u64::from(dimension));
             return Ok(Err(Error::new(ErrorKind::Corrupt, detail)));
         }
         out.extend_from_slice(bytes);

@@ -11,6 +11,8 @@ mod ordered;
 mod rebatch;
 mod rows;
 mod streamed;
+#[cfg(test)]
+mod tests;
 
 use crate::collection::Pinned;
 use crate::error::is_missing;

@@ -52,7 +52,8 @@ async fn addresses_by_id(pinned: &Pinned, range: &KeyRange) -> Result<Vec<u64>> 
     loop {
         match batches.try_next().await {
             Ok(Some(batch)) => {
-                let column = batch.column_by_name("_rowaddr").and_then(|column| column.as_primitive_opt::<UInt64Type>());
+                let column =
+                    batch.column_by_name("_rowaddr").and_then(|column| column.as_primitive_opt::<UInt64Type>());
                 let Some(addresses) = column else {
                     return Err(pinned.place.error(ErrorKind::Internal, "a batch came back without row addresses"));
                 };

@@ -21,14 +21,17 @@ pub(crate) fn row_batch(pinned: &Pinned, batch: &RecordBatch) -> Result<RowBatch
         columns.push(column.clone());
     }
     let ids = super::id_column(pinned, batch)?;
-    let (Some(metadata), Some(vectors)) = (columns[2].as_string_opt::<i32>(), columns[3].as_fixed_size_list_opt()) else {
+    let (Some(metadata), Some(vectors)) = (columns[2].as_string_opt::<i32>(), columns[3].as_fixed_size_list_opt())
+    else {
         return Err(place.error(ErrorKind::Internal, "a batch came back with other types than the table has"));
     };
     if let Some(row) = row_with_a_gap(vectors) {
         let detail = format!("the vector of row {:?} has components that are null", ids.value(row));
         return Err(place.error(ErrorKind::Corrupt, detail));
     }
-    if let Some(canonical) = canonical_column(metadata, ids).map_err(|detail| place.error(ErrorKind::Corrupt, detail))? {
+    if let Some(canonical) =
+        canonical_column(metadata, ids).map_err(|detail| place.error(ErrorKind::Corrupt, detail))?
+    {
         columns[2] = Arc::new(canonical);
     }
     let batch = with_row_schema(columns, pinned.layout.dimension)

@@ -96,7 +96,8 @@ impl Stage {
         if !matches!(face, output::Face::Dashboard { .. }) {
             let id = spec.id();
             let followed = |link: &LinkView| link.changes_applied >= CHANGES_FOLLOWED;
-            session.watch_until(|snapshot| snapshot.link(&id).is_some_and(|link| followed(link) || link.state.is_final()));
+            session
+                .watch_until(|snapshot| snapshot.link(&id).is_some_and(|link| followed(link) || link.state.is_final()));
             stop.cancel();
             let stopped_ms = jiff::Timestamp::now().as_millisecond();
             session.watch_until(|snapshot| {

@@ -39,8 +39,10 @@ async fn next_change(collection: &Arc<dyn Collection>, number: u32, rng: &mut St
     let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::Any, batch_rows: 1_000 };
     let batches: Vec<RowBatch> = collection.scan(scan).try_collect().await?;
     let rows: Vec<Row<'_>> = batches.iter().flat_map(RowBatch::rows).collect();
-    let some: Vec<Row<'_>> =
-        (0..rng.random_range(1..=ROWS_AT_ONCE)).filter_map(|_| rows.get(rng.random_range(0..rows.len().max(1)))).copied().collect();
+    let some: Vec<Row<'_>> = (0..rng.random_range(1..=ROWS_AT_ONCE))
+        .filter_map(|_| rows.get(rng.random_range(0..rows.len().max(1))))
+        .copied()
+        .collect();
     if number.is_multiple_of(7) {
         let deletes = some.iter().map(|row| row.id.to_owned()).collect();
         return Ok(ChangeBatch { upserts: None, deletes, cursor: None });
@@ -51,7 +53,9 @@ async fn next_change(collection: &Arc<dyn Collection>, number: u32, rng: &mut St
         let id = if number.is_multiple_of(3) { format!("{}-note-{number}", row.id) } else { row.id.to_owned() };
         let document = format!("note {number}: {}", row.document.unwrap_or_default());
         let row = Row { id: &id, document: Some(&document), ..*row };
-        changed.push(row).map_err(|error| Error::new(ErrorKind::Internal, "a row of the demonstration").with_source(error))?;
+        changed
+            .push(row)
+            .map_err(|error| Error::new(ErrorKind::Internal, "a row of the demonstration").with_source(error))?;
     }
     let changed = changed.finish();
     changed

@@ -1,18 +1,13 @@
 use super::toast;
 use crate::dashboard::keys::Movement;
 use crate::dashboard::layout;
-use crate::dashboard::model::{Model, Overlay, Page, Panel, link_problem, palace_problem};
+use crate::dashboard::model::{Model, Overlay, Panel, link_problem, palace_problem};
 use crate::dashboard::theme::Tone;
 
 /// Opens the page of what is selected.
 pub(super) fn open(model: &mut Model) {
-    let page = match model.focus {
-        Panel::Palaces => model.palaces.key().cloned().map(Page::Palace),
-        Panel::Links => model.links.key().cloned().map(Page::Link),
-        Panel::Events => model.events.key().copied().map(Page::Event),
-    };
-    if page.is_some() {
-        model.page = page;
+    if let Some(page) = model.selected_page() {
+        model.page = Some(page);
         model.page_scroll = 0;
     }
 }

@@ -29,7 +29,8 @@ pub(crate) fn palace_identity(palace: &PalaceView) -> Option<IdentityState> {
 
 /// Rows of all collections; `None` while none is known.
 pub(crate) fn palace_rows(palace: &PalaceView) -> Option<u64> {
-    (!palace.collections.is_empty()).then(|| palace.collections.iter().map(|collection| collection.rows).sum())
+    let rows = palace.collections.iter().map(|collection| collection.rows);
+    rows.reduce(u64::saturating_add)
 }
 
 /// How much of the phase is done, in tenths of a percent; never all of it while there is something left to do.

@@ -151,6 +151,15 @@ impl Model {
         self.live.link(id)
     }
 
+    /// The page of what is selected.
+    pub(crate) fn selected_page(&self) -> Option<Page> {
+        match self.focus {
+            Panel::Palaces => self.palaces.key().cloned().map(Page::Palace),
+            Panel::Links => self.links.key().cloned().map(Page::Link),
+            Panel::Events => self.events.key().copied().map(Page::Event),
+        }
+    }
+
     pub(crate) fn palace(&self, address: &str) -> Option<&PalaceView> {
         self.shown().palaces.iter().map(AsRef::as_ref).find(|palace| palace.address == address)
     }

@@ -20,7 +20,10 @@ impl Model {
         if self.frozen.is_some() {
             return false;
         }
-        if !self.pending.is_empty() || self.leaving.is_some() || matches!(self.page, Some(Page::Palace(_) | Page::Link(_))) {
+        if !self.pending.is_empty()
+            || self.leaving.is_some()
+            || matches!(self.page, Some(Page::Palace(_) | Page::Link(_)))
+        {
             return true;
         }
         let palaces = self.live.palaces.iter();
@@ -32,7 +35,7 @@ impl Model {
     pub(crate) fn quiet_ms(&self) -> Option<i64> {
         let snapshot = self.shown();
         let moving = |state: &LinkState| matches!(state, LinkState::Working { phase } if *phase != Phase::Live);
-        let quiet = self.shown_now_ms() - snapshot.at_ms;
+        let quiet = self.shown_now_ms().saturating_sub(snapshot.at_ms);
         (quiet >= QUIET_MS && snapshot.links.iter().any(|link| moving(&link.state))).then_some(quiet)
     }
 }

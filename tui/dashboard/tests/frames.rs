@@ -4,11 +4,17 @@ use ratatui::style::{Color, Modifier};
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (50, 12)];
 
 fn check(name: &str, prepare: impl Fn(&mut Model), options: &Options, snapshot: fn() -> Snapshot) {
-    for size in SIZES {
-        let mut model = model_with(options.clone(), size, snapshot());
-        prepare(&mut model);
-        insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&model));
-    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_snapshot_path("../snapshots");
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for size in SIZES {
+            let mut model = model_with(options.clone(), size, snapshot());
+            prepare(&mut model);
+            insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&model));
+        }
+    });
 }
 
 #[test]
@@ -52,7 +58,8 @@ fn the_page_of_a_link() {
     let prepare = |model: &mut Model| {
         for second in 1..=40 {
             let mut snapshot = fixtures::copying();
-            snapshot.at_ms = NOW_MS - 40_000 + second * 1000;
+            snapshot.at_ms = NOW_MS + second * 1000;
+            at(model, snapshot.at_ms);
             change(&mut snapshot, 0, |link| link.rates.recent = Some(4120.0 - (second % 7) as f64 * 500.0));
             send(model, snapshot);
         }

@@ -72,7 +72,7 @@ fn links_that_end_while_the_question_stands_need_no_drain() {
 fn a_read_only_screen_leaves_without_draining() {
     let mut model = model_with(Options { read_only: true, ..options() }, (80, 24), fixtures::copying());
     assert_eq!(press(&mut model, "q"), []);
-    assert!(text(&model).contains("nothing is sent to the engine"));
+    assert!(text(&model).contains("This screen is read-only"));
     assert_eq!(press(&mut model, "y"), [Cmd::End(Ending::Quit)]);
 }
 

@@ -27,7 +27,7 @@ fn a_pause_is_seen_from_the_key_to_the_state() {
     });
     send(&mut model, snapshot);
     let text = text(&model);
-    assert!(text.contains("‖ paused") && text.contains("p resume") && !text.contains("queued"), "{text}");
+    assert!(text.contains("‖ paused") && text.contains("p resume") && !text.contains("pause queued"), "{text}");
 }
 
 #[test]
@@ -223,4 +223,14 @@ fn a_copy_that_has_gone_quiet_shows_the_age_of_its_figures() {
     let mut live = model(snapshot);
     at(&mut live, NOW_MS + 34_000);
     assert!(!text(&live).contains("34 s ago"), "a mirror with nothing to do is not stale");
+}
+
+#[test]
+fn a_mirror_without_lag_is_up_to_date_as_of_its_measurement() {
+    let mut snapshot = fixtures::live();
+    change(&mut snapshot, 0, |link| link.lag.iter_mut().for_each(|lag| lag.rows = 0));
+    let mut live = model(snapshot);
+    assert!(text(&live).contains("  up to date\n") && text(&live).contains(" up to date · "));
+    at(&mut live, NOW_MS + 9000);
+    assert!(text(&live).contains("up to date, measured 10 s ago"));
 }

@@ -39,13 +39,16 @@ pub(super) fn toned(value: impl Into<String>, tone: Tone, theme: &Theme) -> Span
     Span::styled(value.into(), theme.style(tone))
 }
 
+/// With less room than this, the part of a line that does not fit is left out instead of cut.
+const WORTH_CUTTING: usize = 16;
+
 /// Parts with dots between them, at most `width` columns of it.
 pub(super) fn joined(parts: Vec<(String, Tone)>, width: usize, theme: &Theme) -> Line<'static> {
     let mut line = Line::default();
     for (index, (value, tone)) in parts.into_iter().enumerate() {
         let between = if index == 0 { String::new() } else { format!(" {} ", theme.glyphs.dot) };
         let room = width.saturating_sub(line.width() + text::width(&between));
-        if room < 4 && index > 0 {
+        if index > 0 && room < text::width(&value).min(WORTH_CUTTING) {
             break;
         }
         line.push_span(toned(between, Tone::Dim, theme));

@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 pub(super) fn draw(model: &Model, yes: bool, frame: &mut Frame<'_>) {
     let body = layout::screen(model.size).body;
     let theme = model.theme();
-    let width = body.width.min(64);
+    let width = body.width.min(70);
     let inner = usize::from(width.saturating_sub(4));
     let words = text::wrap(&question(model), inner);
     let height = (words.len() as u16 + 4).min(body.height);

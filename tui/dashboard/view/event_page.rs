@@ -20,7 +20,8 @@ pub(super) fn lines(model: &Model, number: u64, width: usize) -> Vec<Line<'stati
     let when = format!("{} ({})", format::date_and_clock(event.at_ms, &model.zone), format::ago(event.at_ms, now_ms));
     page.value("when", &when, Tone::Plain);
     let (from, to) = (text::clean(&event.from).into_owned(), text::clean(&event.to).into_owned());
-    let mut change = vec![plain(from), plain(" "), plain(theme.glyphs.arrow), plain(" "), toned(to, theme.word(&event.to), &theme)];
+    let mut change =
+        vec![plain(from), plain(" "), plain(theme.glyphs.arrow), plain(" "), toned(to, theme.word(&event.to), &theme)];
     if event.from.is_empty() {
         change.drain(..2);
     }

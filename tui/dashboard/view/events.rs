@@ -17,13 +17,15 @@ pub(super) fn draw(model: &Model, area: &PanelArea, frame: &mut Frame<'_>) {
     let (offset, theme) = (model.events.offset(), model.theme());
     let seen = || events.iter().skip(offset).take(area.capacity()).map(|entry| &entry.event);
     let width = usize::from(area.rows.width);
-    let widest = |of: fn(&Event) -> usize, most: usize| seen().map(of).max().unwrap_or(0).min(most);
+    let arrow = text::width(theme.glyphs.arrow);
+    let who = seen().map(|event| text::width(&event.who)).max().unwrap_or(0);
+    let change = seen().map(|event| change_width(event, arrow)).max().unwrap_or(0);
     let now_ms = model.shown_now_ms();
     let shape = Shape {
         width,
         today: seen().all(|event| format::same_day(event.at_ms, now_ms, &model.zone)),
-        who: widest(|event| text::width(&event.who), (width / 4).max(10)),
-        change: widest(change_width, if width >= 70 { 26 } else { 13 }),
+        who: who.min((width / 4).max(10)),
+        change: change.min(most_change(width)),
     };
     let build = |index: usize| [line(model, &events[index].event, &shape, &theme), Line::default()];
     overview::draw_rows(model, area, model.events.index(), offset, build, frame);
@@ -37,9 +39,15 @@ pub(super) struct Shape {
     pub(super) change: usize,
 }
 
-fn change_width(event: &Event) -> usize {
+/// Columns for `from → to`; where there is little room, for `→ to`.
+pub(super) fn most_change(width: usize) -> usize {
+    if width >= 70 { 26 } else { 13 }
+}
+
+/// Columns that it takes with an arrow so wide.
+pub(super) fn change_width(event: &Event, arrow: usize) -> usize {
     let from = if event.from.is_empty() { 0 } else { text::width(&event.from) + 1 };
-    from + 2 + text::width(&event.to)
+    from + arrow + 1 + text::width(&event.to)
 }
 
 /// One event on one line.

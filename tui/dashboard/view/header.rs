@@ -25,7 +25,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
     let left = Line::from(vec![
         plain(" Palanquin").bold(),
         plain("  "),
-        plain(text::shorten(&title, room.saturating_sub(14), theme.glyphs.ellipsis)),
+        plain(if room < 26 { String::new() } else { text::cut(&title, room - 14, theme.glyphs.ellipsis) }),
     ]);
     put(ends(left, right, width), area, 0, frame);
     if !compact {
@@ -63,7 +63,11 @@ fn as_of(model: &Model, compact: bool, theme: &Theme) -> Span<'static> {
     match model.quiet_ms() {
         Some(quiet) => {
             let quiet = format::duration(quiet.unsigned_abs() / 1000);
-            toned(if compact { format!("{quiet} old") } else { format!("as of {clock}, {quiet} ago") }, Tone::Warn, theme)
+            toned(
+                if compact { format!("{quiet} old") } else { format!("as of {clock}, {quiet} ago") },
+                Tone::Warn,
+                theme,
+            )
         }
         None if compact => plain(clock),
         None => plain(format!("as of {clock}")),

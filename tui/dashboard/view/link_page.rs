@@ -46,7 +46,11 @@ fn standing(model: &Model, link: &LinkView, page: &mut PageText) {
         LinkState::Waiting { reason, next_try_at_ms, .. } => {
             let next = format::duration(format::seconds_until(*next_try_at_ms, model.shown_now_ms()));
             page.value("because", reason, Tone::Warn);
-            page.value("next try", &format!("in {next}, after {}", format::counted(link.attempt.into(), "failure")), Tone::Plain);
+            page.value(
+                "next try",
+                &format!("in {next}, after {}", format::counted(link.attempt.into(), "failure")),
+                Tone::Plain,
+            );
         }
         LinkState::Halted { reason, advice, .. } => {
             page.value("because", reason, Tone::Bad);
@@ -103,7 +107,9 @@ fn copy(model: &Model, link: &LinkView, page: &mut PageText) {
     page.value("partitions", &format!("{} of {}", link.partitions_done, link.partitions_total), Tone::Plain);
     rates(model, link, page);
     match (&link.state, format::eta(&link.eta)) {
-        (LinkState::Working { phase: Phase::Copying | Phase::Verifying }, Ok(eta)) => page.value("ETA", &eta, Tone::Plain),
+        (LinkState::Working { phase: Phase::Copying | Phase::Verifying }, Ok(eta)) => {
+            page.value("ETA", &eta, Tone::Plain)
+        }
         (LinkState::Working { phase: Phase::Copying | Phase::Verifying }, Err(reason)) => {
             page.value("ETA", &format!("none: {reason}"), Tone::Plain);
         }
@@ -119,7 +125,7 @@ fn copy(model: &Model, link: &LinkView, page: &mut PageText) {
 fn rates(model: &Model, link: &LinkView, page: &mut PageText) {
     let theme = page.theme;
     let one = |rate: Option<f64>| rate.map_or("-".to_owned(), format::rate);
-    let words = format!("{} recent, {} mean", one(link.rates.recent), one(link.rates.mean));
+    let words = format!("{} recent, {} mean", progress::rate(link), one(link.rates.mean));
     let room = page.value_width().saturating_sub(text::width(&words) + 3).min(60);
     let samples = model.history.recent(&link.id, model.shown().at_ms, room);
     let spark = sparkline(&samples, &theme);
@@ -142,7 +148,8 @@ fn parity(link: &LinkView, page: &mut PageText) {
     let Some(parity) = &link.parity else { return };
     page.heading("Parity");
     let (source, target) = (format::count(parity.source_rows), format::count(parity.target_rows));
-    let compared = format!("{source} of the source, {target} of the target; {} to compare", format::count(parity.total_rows));
+    let compared =
+        format!("{source} of the source, {target} of the target; {} to compare", format::count(parity.total_rows));
     page.value("compared", &compared, Tone::Plain);
     let (differences, tone) = match parity.differences {
         Some(0) => ("none".to_owned(), Tone::Good),
@@ -169,7 +176,9 @@ fn history(model: &Model, link: &LinkView, page: &mut PageText) {
     }
     let now_ms = model.shown_now_ms();
     let today = all.iter().all(|entry| format::same_day(entry.event.at_ms, now_ms, &model.zone));
-    let shape = events::Shape { width: page.width, today, who: 0, change: if page.width >= 70 { 26 } else { 13 } };
+    let arrow = text::width(theme.glyphs.arrow);
+    let change = all[older..].iter().map(|entry| events::change_width(&entry.event, arrow)).max().unwrap_or(0);
+    let shape = events::Shape { width: page.width, today, who: 0, change: change.min(events::most_change(page.width)) };
     for entry in &all[older..] {
         page.line(events::line(model, &entry.event, &shape, &theme));
     }

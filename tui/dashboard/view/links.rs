@@ -1,5 +1,6 @@
 use super::cells::{self, Side};
 use super::columns::{Column, Columns, MARK};
+use super::progress::Hidden;
 use super::{overview, progress};
 use crate::dashboard::layout::PanelArea;
 use crate::dashboard::model::Model;
@@ -9,15 +10,18 @@ use palanquin_actors::board::LinkView;
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
 
-const COLUMNS: &[Column] = &[
-    Column { head: "STATE", width: 13, side: Side::Left, from: 0 },
-    Column { head: "SOURCE TO TARGET", width: 0, side: Side::Left, from: 0 },
-    Column { head: "ROWS", width: 21, side: Side::Right, from: 104 },
-    Column { head: "DONE", width: 6, side: Side::Right, from: 40 },
-    Column { head: "RATE", width: 9, side: Side::Right, from: 66 },
-    Column { head: "ETA/LAG", width: 10, side: Side::Right, from: 48 },
-];
-const ROWS: usize = 2;
+/// The columns; with two lines a row, the second one takes the figures and the addresses get their room.
+fn columns(lines_per_row: u16) -> [Column; 6] {
+    let [rows, done, rate, eta] = if lines_per_row == 2 { [132, 60, 92, 60] } else { [112, 40, 66, 58] };
+    [
+        Column { head: "STATE", width: 13, side: Side::Left, from: 0 },
+        Column { head: "SOURCE TO TARGET", width: 0, side: Side::Left, from: 0 },
+        Column { head: "ROWS", width: 21, side: Side::Right, from: rows },
+        Column { head: "DONE", width: 6, side: Side::Right, from: done },
+        Column { head: "RATE", width: 9, side: Side::Right, from: rate },
+        Column { head: "ETA/LAG", width: 10, side: Side::Right, from: eta },
+    ]
+}
 
 pub(super) fn draw(model: &Model, area: &PanelArea, frame: &mut Frame<'_>) {
     let theme = model.theme();
@@ -26,7 +30,8 @@ pub(super) fn draw(model: &Model, area: &PanelArea, frame: &mut Frame<'_>) {
         overview::draw_empty(model, area, "no links yet", frame);
         return;
     }
-    let columns = Columns::new(COLUMNS, area.rows.width.into());
+    let columns = columns(area.lines_per_row);
+    let columns = Columns::new(&columns, area.rows.width.into());
     overview::draw_heads(columns.heads(&theme), area, frame);
     let build = |index: usize| row(model, &links[index], &columns, area, &theme);
     overview::draw_rows(model, area, model.links.index(), model.links.offset(), build, frame);
@@ -35,7 +40,9 @@ pub(super) fn draw(model: &Model, area: &PanelArea, frame: &mut Frame<'_>) {
 fn row(model: &Model, link: &LinkView, columns: &Columns<'_>, area: &PanelArea, theme: &Theme) -> [Line<'static>; 2] {
     let sign = theme.link(&link.state);
     let state = (format!("{} {}", sign.symbol, sign.word), sign.tone);
-    let (note, urgent) = progress::note(model, link, columns.width(ROWS) == 0, theme);
+    let [rows, share, rate, eta] = [2, 3, 4, 5].map(|column| columns.width(column) == 0);
+    let hidden = Hidden { rows, share, rate, eta };
+    let (note, urgent) = progress::note(model, link, hidden, theme);
     let name = |width| ends_of(link, width, theme);
     if urgent && area.lines_per_row == 1 {
         return [columns.noted(state, name, note, theme), Line::default()];

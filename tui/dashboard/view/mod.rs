@@ -74,8 +74,10 @@ fn draw_page(model: &Model, page: &Page, frame: &mut Frame<'_>) {
     let (body, text) = (layout::screen(model.size).body, layout::page(model.size));
     let (panel, name) = match page {
         Page::Palace(address) => ("Palaces", address.clone()),
-        Page::Link(id) => ("Links", model.shown().link(id).map_or(id.to_string(), |link| format!("{} {id}", link.kind))),
-        Page::Event(number) => ("Events", format!("event {number}")),
+        Page::Link(id) => {
+            ("Links", model.shown().link(id).map_or(id.to_string(), |link| format!("{} {id}", link.kind)))
+        }
+        Page::Event(number) => ("Events", number.to_string()),
     };
     let lines = page_lines(model, page, text.width);
     let seen = rule::seen(model.page_scroll, usize::from(text.height), lines.len(), "lines");

@@ -40,11 +40,13 @@ fn draw_rule(model: &Model, area: &PanelArea, alone: bool, frame: &mut Frame<'_>
     let mut tabs: Vec<Span<'static>> = Vec::new();
     for panel in Panel::ALL {
         if !tabs.is_empty() {
-            tabs.push(toned(format!(" {} ", theme.glyphs.upright), Tone::Dim, &theme));
+            tabs.push(Span::raw("  "));
         }
-        let here = panel == model.focus;
-        let style = if here { theme.badge(Tone::Accent) } else { theme.style(Tone::Plain) };
-        tabs.push(Span::styled(title(model, panel), style));
+        let name = title(model, panel);
+        tabs.push(match panel == model.focus {
+            true => toned(format!("[{name}]"), Tone::Accent, &theme),
+            false => toned(name, Tone::Plain, &theme),
+        });
     }
     rule::draw_spans(&theme, tabs, if area.rule.width < 60 { "" } else { seen }, true, area.rule, frame);
 }
@@ -84,7 +86,8 @@ pub(super) fn draw_rows(
 
 /// Says why a list is empty.
 pub(super) fn draw_empty(model: &Model, area: &PanelArea, words: &str, frame: &mut Frame<'_>) {
-    put(Line::from(vec![Span::raw("  "), toned(words, Tone::Dim, &model.theme())]), area.rows, 0, frame);
+    let place = if area.heads.height > 0 { area.heads } else { area.rows };
+    put(Line::from(vec![Span::raw("  "), toned(words, Tone::Dim, &model.theme())]), place, 0, frame);
 }
 
 /// Column heads, in line with the cells below them.

@@ -1,9 +1,9 @@
 use super::cells::{self, Side, fit, toned};
 use super::page_text::PageText;
 use super::palaces;
-use crate::dashboard::{format, text};
 use crate::dashboard::model::Model;
 use crate::dashboard::theme::Tone;
+use crate::dashboard::{format, text};
 use palanquin_actors::board::{CollectionView, PalaceView};
 use palanquin_engine::contract::{CaptureLevel, Finding};
 use ratatui::text::{Line, Span};
@@ -102,42 +102,44 @@ fn figures(collection: &CollectionView) -> [String; 4] {
 }
 
 fn maintenance(model: &Model, palace: &PalaceView, page: &mut PageText) {
-    page.heading(&format!("Condition, {}", checked(model, palace)));
-    if palace.maintenance.is_empty() {
+    page.heading(&format!("Condition, checked {}", checked(model, palace)));
+    let mut figures = Vec::new();
+    for (key, value) in &palace.maintenance {
+        flatten(key.replace('_', " "), value, &mut figures);
+    }
+    if figures.is_empty() {
         page.line(Line::from(toned("nothing reported", Tone::Dim, &page.theme)));
     }
-    for (key, value) in &palace.maintenance {
-        section(&key.replace('_', " "), value, page);
+    let width = figures.iter().map(|(key, _)| text::width(key)).max().unwrap_or(0).clamp(12, 12.max(page.width / 3));
+    for (key, value) in figures {
+        let label = toned(fit(&key, width, Side::Left, &page.theme) + "  ", Tone::Dim, &page.theme);
+        page.paragraph(vec![label], &value, Tone::Plain);
     }
 }
 
-/// A value by its key; the parts of an object each on a line of their own.
-fn section(key: &str, value: &Value, page: &mut PageText) {
-    match value {
+/// A value by its key; the parts of an object each by the keys that lead to it.
+fn flatten(key: String, value: &Value, figures: &mut Vec<(String, String)>) {
+    let words = match value {
         Value::Object(parts) => {
             for (part, value) in parts {
-                section(&format!("{key} {}", part.replace('_', " ")), value, page);
+                flatten(format!("{key} {}", part.replace('_', " ")), value, figures);
             }
+            return;
         }
-        value => {
-            let value = match value {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), format::count),
-                Value::Bool(true) => "yes".to_owned(),
-                Value::Bool(false) => "no".to_owned(),
-                Value::Null => "-".to_owned(),
-                value => value.to_string(),
-            };
-            let label = toned(format!("{}  ", text::clean(key)), Tone::Dim, &page.theme);
-            page.paragraph(vec![label], &value, Tone::Plain);
-        }
-    }
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), format::count),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Null => "-".to_owned(),
+        Value::Array(_) => value.to_string(),
+    };
+    figures.push((key, words));
 }
 
 fn checked(model: &Model, palace: &PalaceView) -> String {
     match palace.checked_at_ms {
-        Some(at_ms) => format!("checked {}", format::ago(at_ms, model.shown_now_ms())),
-        None => "not checked yet".to_owned(),
+        Some(at_ms) => format::ago(at_ms, model.shown_now_ms()),
+        None => "not yet".to_owned(),
     }
 }
 

@@ -32,7 +32,13 @@ pub(super) fn draw(model: &Model, area: &PanelArea, frame: &mut Frame<'_>) {
     overview::draw_rows(model, area, model.palaces.index(), model.palaces.offset(), build, frame);
 }
 
-fn row(model: &Model, palace: &PalaceView, columns: &Columns<'_>, area: &PanelArea, theme: &Theme) -> [Line<'static>; 2] {
+fn row(
+    model: &Model,
+    palace: &PalaceView,
+    columns: &Columns<'_>,
+    area: &PanelArea,
+    theme: &Theme,
+) -> [Line<'static>; 2] {
     let sign = theme.palace(palace);
     let state = (format!("{} {}", sign.symbol, sign.word), sign.tone);
     let name = |width| text::shorten(&palace.address, width, theme.glyphs.ellipsis);
@@ -68,7 +74,8 @@ fn note(model: &Model, palace: &PalaceView, theme: &Theme) -> Vec<(String, Tone)
             IdentityState::KnownMismatch => "model mismatch",
             IdentityState::Unknown => "model not compared",
         };
-        let mut models: Vec<&str> = palace.collections.iter().filter_map(|c| c.identity.as_ref()).map(|i| i.canonical_model()).collect();
+        let mut models: Vec<&str> =
+            palace.collections.iter().filter_map(|c| c.identity.as_ref()).map(|i| i.canonical_model()).collect();
         models.sort_unstable();
         models.dedup();
         let models = if models.is_empty() { String::new() } else { format!(": {}", models.join(", ")) };
@@ -100,7 +107,7 @@ pub(super) fn reason(model: &Model, palace: &PalaceView) -> Option<String> {
     }
 }
 
-/// The first figures of a store's condition: `v12 3 fragments`.
+/// The first figures of a store's condition: `v12, 3 fragments`.
 pub(super) fn maintenance(state: &MaintenanceState) -> String {
     let version = state.get("version").and_then(Value::as_u64).map(|version| format!("v{version}"));
     let figures = state.iter().filter(|(key, _)| *key != "version").filter_map(|(key, value)| match value {
@@ -110,5 +117,5 @@ pub(super) fn maintenance(state: &MaintenanceState) -> String {
         }
         _ => None,
     });
-    version.into_iter().chain(figures).take(3).collect::<Vec<_>>().join(" ")
+    version.into_iter().chain(figures).take(3).collect::<Vec<_>>().join(", ")
 }

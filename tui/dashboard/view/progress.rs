@@ -1,6 +1,6 @@
 //! How far a link is, in the words its state calls for.
 
-use super::super::acts::asked;
+use crate::dashboard::acts::asked;
 use crate::dashboard::acts::pause::word;
 use crate::dashboard::format;
 use crate::dashboard::model::{Model, link_progress};
@@ -47,6 +47,9 @@ pub(super) fn eta_or_lag(model: &Model, link: &LinkView, theme: &Theme) -> (Stri
         }
         (LinkState::Working { .. }, Some(lag)) if follows => {
             let trend = theme.trend(lag.trend);
+            if lag.rows == 0 {
+                return ("up to date".to_owned(), Tone::Good);
+            }
             (format!("{} {}", format::millis(lag.millis), trend.symbol), trend.tone)
         }
         (LinkState::Working { phase: Phase::Copying | Phase::Verifying }, _) => match format::eta(&link.eta) {
@@ -57,7 +60,7 @@ pub(super) fn eta_or_lag(model: &Model, link: &LinkView, theme: &Theme) -> (Stri
     }
 }
 
-/// `12 rows, 0.4 s behind, draining`, with its age if it is old.
+/// `12 rows, 0.4 s behind, draining`, or that there is none; with its age if it is old.
 pub(super) fn lag(model: &Model, lag: &Lag, theme: &Theme) -> (String, Tone) {
     let trend = theme.trend(lag.trend);
     let now_ms = model.shown_now_ms();
@@ -65,6 +68,9 @@ pub(super) fn lag(model: &Model, lag: &Lag, theme: &Theme) -> (String, Tone) {
         true => format!(", measured {}", format::ago(lag.measured_at_ms, now_ms)),
         false => String::new(),
     };
+    if lag.rows == 0 {
+        return (format!("up to date{measured}"), Tone::Plain);
+    }
     let rows = format::counted(lag.rows, "row");
     let tone = if trend.tone == Tone::Warn { Tone::Warn } else { Tone::Plain };
     (format!("{rows}, {} behind, {} {}{measured}", format::millis(lag.millis), trend.word, trend.symbol), tone)
@@ -73,7 +79,7 @@ pub(super) fn lag(model: &Model, lag: &Lag, theme: &Theme) -> (String, Tone) {
 /// What the operator asked of a link and how far that has come, while it is news.
 pub(super) fn act(model: &Model, link: &LinkView) -> Option<(String, Tone)> {
     if let Some(pending) = model.pending.get(&link.id) {
-        let waited = model.now_ms - pending.sent_ms;
+        let waited = model.now_ms.saturating_sub(pending.sent_ms);
         return Some(match waited >= ANSWER_MS {
             true => {
                 let waited = format::duration(waited.unsigned_abs() / 1000);
@@ -85,19 +91,28 @@ pub(super) fn act(model: &Model, link: &LinkView) -> Option<(String, Tone)> {
     let act = link.act.as_ref()?;
     match &act.status {
         ActStatus::Queued => Some((format!("{} queued", word(act.kind)), Tone::Held)),
-        ActStatus::Refused(reason) if model.shown_now_ms() - act.at_ms < REFUSAL_MS => {
+        ActStatus::Refused(reason) if model.shown_now_ms().saturating_sub(act.at_ms) < REFUSAL_MS => {
             Some((format!("{} refused: {reason}", word(act.kind)), Tone::Bad))
         }
         _ => None,
     }
 }
 
+/// Figures for which the list has no column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hidden {
+    pub(super) rows: bool,
+    pub(super) share: bool,
+    pub(super) rate: bool,
+    pub(super) eta: bool,
+}
+
 /// What is to be said of a link besides its figures; the second value is whether that matters more than they do.
-pub(super) fn note(model: &Model, link: &LinkView, with_rows: bool, theme: &Theme) -> (Vec<(String, Tone)>, bool) {
+pub(super) fn note(model: &Model, link: &LinkView, hidden: Hidden, theme: &Theme) -> (Vec<(String, Tone)>, bool) {
     let mut parts: Vec<(String, Tone)> = act(model, link).into_iter().collect();
     let mut urgent = !parts.is_empty() || asked(model, link) == Some(ActKind::Pause);
     let copied = |parts: &mut Vec<(String, Tone)>| {
-        if with_rows && link.rows_total.is_some() {
+        if hidden.rows && link.rows_total.is_some() {
             parts.push((format!("{} rows", rows(link)), Tone::Plain));
         }
     };
@@ -106,7 +121,9 @@ pub(super) fn note(model: &Model, link: &LinkView, with_rows: bool, theme: &Them
             urgent = true;
             let seconds = format::seconds_until(*next_try_at_ms, model.shown_now_ms());
             parts.push((reason.clone(), Tone::Warn));
-            parts.push((format!("attempt {}, next try in {}", link.attempt, format::duration(seconds)), Tone::Plain));
+            let next = format!("next try in {}", format::duration(seconds));
+            let attempt = if link.attempt > 0 { format!("attempt {}, ", link.attempt) } else { String::new() };
+            parts.push((attempt + &next, Tone::Plain));
         }
         LinkState::Halted { reason, advice, .. } => {
             urgent = true;
@@ -114,10 +131,22 @@ pub(super) fn note(model: &Model, link: &LinkView, with_rows: bool, theme: &Them
             parts.push((advice.clone(), Tone::Plain));
         }
         LinkState::Paused { phase } => {
+            if hidden.share {
+                parts.push((percent(link), Tone::Plain));
+            }
             parts.push((format!("by the operator while {}", phase.word()), Tone::Held));
             copied(&mut parts);
         }
         LinkState::Working { phase: Phase::Copying } => {
+            if hidden.share {
+                parts.push((percent(link), Tone::Plain));
+            }
+            if let (true, Ok(eta)) = (hidden.eta, format::eta(&link.eta)) {
+                parts.push((format!("ETA {eta}"), Tone::Plain));
+            }
+            if hidden.rate {
+                parts.push((rate(link), Tone::Plain));
+            }
             copied(&mut parts);
             if let Err(reason) = format::eta(&link.eta) {
                 parts.push((format!("no ETA: {reason}"), Tone::Plain));
@@ -126,6 +155,9 @@ pub(super) fn note(model: &Model, link: &LinkView, with_rows: bool, theme: &Them
             parts.push((format::bytes(link.bytes_done), Tone::Dim));
         }
         LinkState::Working { phase: Phase::Verifying } => {
+            if hidden.share {
+                parts.push((percent(link), Tone::Plain));
+            }
             if let Some(parity) = &link.parity {
                 let compared = parity.source_rows.saturating_add(parity.target_rows);
                 let (compared, total) = (format::count(compared), format::count(parity.total_rows));

@@ -1,6 +1,6 @@
 use super::cells;
-use crate::dashboard::format::count;
 use crate::dashboard::theme::{Theme, Tone};
+use crate::format::count;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
