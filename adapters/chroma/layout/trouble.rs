@@ -32,3 +32,21 @@ impl From<Error> for Trouble {
         Self::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palanquin_engine::contract::ErrorKind;
+    use std::io;
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_called_damaged() {
+        let Trouble::Failed(error) = Trouble::io("x", io::ErrorKind::PermissionDenied.into()) else {
+            panic!("another attempt was suggested");
+        };
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::NotFound] {
+            assert!(matches!(Trouble::io("x", kind.into()), Trouble::Damaged(_)));
+        }
+    }
+}

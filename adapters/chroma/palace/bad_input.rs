@@ -212,7 +212,7 @@ async fn a_writer_that_keeps_the_lock_makes_the_palace_busy() {
 async fn files_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::flushed();
-    let locked = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0)).unwrap();
+    let locked = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).unwrap();
     let pickle = fixture.segment().join("index_metadata.pickle");
     locked(&pickle);
     if std::fs::File::open(&pickle).is_ok() {

@@ -195,12 +195,16 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::WithSource("regressions")))]
+        #![proptest_config(ProptestConfig {
+            cases: 48,
+            failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn what_is_written_is_the_canonical_form(
-            rows in proptest::collection::vec(proptest::collection::hash_map(any::<String>(), scalar(), 0..8), 0..150),
-            limit in 1usize..200,
+            rows in proptest::collection::vec(proptest::collection::hash_map(any::<String>(), scalar(), 0..8), 0..90),
+            limit in 1usize..100,
         ) {
             let database = Connection::open_in_memory().unwrap();
             database.execute_batch(TABLES).unwrap();

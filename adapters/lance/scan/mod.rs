@@ -76,17 +76,15 @@ pub(crate) async fn last_id(pinned: &Pinned, range: &KeyRange) -> Result<Option<
     let mut batches = ids(pinned, range, false).await?;
     let mut last: Option<String> = None;
     loop {
-        let batch = batches.try_next().await;
-        let Some(batch) = (match batch {
-            Ok(batch) => batch,
+        match batches.try_next().await {
+            Ok(Some(batch)) => {
+                let greatest = id_column(pinned, &batch)?.iter().flatten().max();
+                if greatest > last.as_deref() {
+                    last = greatest.map(str::to_owned);
+                }
+            }
+            Ok(None) => return Ok(last),
             Err(error) => return Err(read_failed(pinned, error).await),
-        }) else {
-            return Ok(last);
-        };
-        if let Some(greatest) = id_column(pinned, &batch)?.iter().flatten().max()
-            && last.as_deref().is_none_or(|last| greatest > last)
-        {
-            last = Some(greatest.to_owned());
         }
     }
 }

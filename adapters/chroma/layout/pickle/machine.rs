@@ -1,46 +1,13 @@
-//! A pickle read as data: nothing in it is ever executed, and nothing is kept of it but the labels.
-//!
-//! The machine knows the opcodes that writers of protocols 0 to 5 emit for dicts, lists, tuples, numbers, strings and
-//! for Chroma's older `PersistentData` objects, which are inert here. It streams: of a string it keeps the fingerprint,
-//! of a container nothing but what it is for. Stack and strings have a fixed bound, the labels one that the caller knows,
-//! the memo (24 bytes a value; only older versions use it) one value to eight bytes of file, and nothing recurses, so
-//! memory is a small multiple of the file whatever it says.
-
-use super::Trouble;
-use super::files::PICKLE;
-use super::fingerprint::{Fingerprint, Fingerprints};
-use std::io::{BufRead, Read};
+use super::input::{Input, raw_unicode_escape};
+use super::{IndexMetadata, Labelled, damaged};
+use crate::layout::Trouble;
+use crate::layout::fingerprint::{Fingerprint, Fingerprints};
+use std::io::BufRead;
 
 /// Values on the stack at once. Writers hand over a dict's items in batches of a thousand.
-const MAX_STACK: usize = 1 << 20;
-/// Bytes of one string. Chroma sets no limit to ids.
-const MAX_TEXT: u64 = 64 << 20;
+pub(super) const MAX_STACK: usize = 1 << 20;
 /// Bytes of file to a remembered value, at least: only short strings beside their ids take fewer.
 const BYTES_PER_MEMO: u64 = 8;
-
-/// An id, by its fingerprint, and its label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Labelled {
-    /// Of the id.
-    pub(crate) id: Fingerprint,
-    /// Its label.
-    pub(crate) label: u32,
-    /// Which record of `data_level0.bin` has that label; not known to the pickle.
-    pub(crate) slot: u32,
-}
-
-/// What is wanted of `index_metadata.pickle`.
-#[derive(Debug, Default)]
-pub(crate) struct IndexMetadata {
-    /// The labels, in no order.
-    pub(crate) labels: Vec<Labelled>,
-    /// The greatest sequence number of any row, where older versions kept them.
-    pub(crate) max_row_seq_id: Option<i64>,
-    /// The sequence number the index has come to, where older versions kept it here.
-    pub(crate) max_seq_id: Option<i64>,
-    /// Whether an older version wrote it.
-    pub(crate) legacy: bool,
-}
 
 /// What a dict is for, told by the key it will be the value of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,124 +32,113 @@ struct Names {
     max_seq_id: Fingerprint,
 }
 
-struct Machine<'a, R> {
-    input: R,
-    left: u64,
+/// The interpreter: a stack, a memo, and what was found so far.
+pub(super) struct Machine<'a, R> {
+    input: Input<R>,
     fingerprints: &'a Fingerprints,
     names: Names,
     stack: Vec<Value>,
     memo: Vec<Value>,
     max_memo: u64,
     max_labels: usize,
-    scratch: Vec<u8>,
     found: IndexMetadata,
     has_labels: bool,
 }
 
-/// Reads an `index_metadata.pickle` of `size` bytes that may hold `max_labels` labels.
-pub(crate) fn read_index_metadata(
-    input: impl BufRead,
-    size: u64,
-    max_labels: usize,
-    fingerprints: &Fingerprints,
-) -> Result<IndexMetadata, Trouble> {
-    let names = Names {
-        id_to_label: fingerprints.of(b"id_to_label"),
-        id_to_seq_id: fingerprints.of(b"id_to_seq_id"),
-        max_seq_id: fingerprints.of(b"max_seq_id"),
-    };
-    let mut machine = Machine {
-        input,
-        left: size,
-        fingerprints,
-        names,
-        stack: Vec::new(),
-        memo: Vec::new(),
-        max_memo: size / BYTES_PER_MEMO + 1024,
-        max_labels,
-        scratch: Vec::new(),
-        found: IndexMetadata::default(),
-        has_labels: false,
-    };
-    while machine.step()? {}
-    if machine.stack.len() != 1 || !machine.has_labels {
-        return Err(damaged("does not hold an id map"));
+impl<'a, R: BufRead> Machine<'a, R> {
+    /// Before the first opcode.
+    pub(super) fn new(input: Input<R>, size: u64, max_labels: usize, fingerprints: &'a Fingerprints) -> Self {
+        let names = Names {
+            id_to_label: fingerprints.of(b"id_to_label"),
+            id_to_seq_id: fingerprints.of(b"id_to_seq_id"),
+            max_seq_id: fingerprints.of(b"max_seq_id"),
+        };
+        Self {
+            input,
+            fingerprints,
+            names,
+            stack: Vec::new(),
+            memo: Vec::new(),
+            max_memo: size / BYTES_PER_MEMO + 1024,
+            max_labels,
+            found: IndexMetadata::default(),
+            has_labels: false,
+        }
     }
-    Ok(machine.found)
-}
 
-fn damaged(what: impl std::fmt::Display) -> Trouble {
-    Trouble::damaged(format!("{PICKLE} {what}"))
-}
+    /// Runs to the end.
+    pub(super) fn run(mut self) -> Result<IndexMetadata, Trouble> {
+        while self.step()? {}
+        if self.stack.len() == 1 && self.has_labels { Ok(self.found) } else { Err(damaged("does not hold an id map")) }
+    }
 
-impl<R: BufRead> Machine<'_, R> {
     /// Executes one opcode; `false` after the last.
     fn step(&mut self) -> Result<bool, Trouble> {
-        match self.byte()? {
+        match self.input.byte()? {
             b'.' => return Ok(false),
             // Framing carries nothing.
-            0x80 => match self.byte()? {
+            0x80 => match self.input.byte()? {
                 0..=5 => {}
                 version => return Err(damaged(format_args!("has protocol {version}"))),
             },
-            0x95 => drop(self.bytes::<8>()?),
+            0x95 => drop(self.input.bytes::<8>()?),
             // Scalars.
             b'N' | 0x88 | 0x89 => self.push(Value::Inert)?,
             b'J' => {
-                let value = i32::from_le_bytes(self.bytes()?);
+                let value = i32::from_le_bytes(self.input.bytes()?);
                 self.push(Value::Int(value.into()))?;
             }
             b'K' => {
-                let value = self.byte()?;
+                let value = self.input.byte()?;
                 self.push(Value::Int(value.into()))?;
             }
             b'M' => {
-                let value = u16::from_le_bytes(self.bytes()?);
+                let value = u16::from_le_bytes(self.input.bytes()?);
                 self.push(Value::Int(value.into()))?;
             }
             0x8a => {
-                let length = self.byte()?;
+                let length = self.input.byte()?;
                 self.long(length.into())?;
             }
             0x8b => {
-                let length = u32::from_le_bytes(self.bytes()?);
+                let length = u32::from_le_bytes(self.input.bytes()?);
                 self.long(length.into())?;
             }
             b'I' | b'L' => {
-                self.line()?;
-                let text = self.scratch.strip_suffix(b"L").unwrap_or(&self.scratch);
+                self.input.line()?;
+                let text = self.input.scratch.strip_suffix(b"L").unwrap_or(&self.input.scratch);
                 let value = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
                 self.push(value.map_or(Value::Inert, Value::Int))?;
             }
             b'F' => {
-                self.line()?;
+                self.input.line()?;
                 self.push(Value::Inert)?;
             }
             b'G' => {
-                self.bytes::<8>()?;
+                self.input.bytes::<8>()?;
                 self.push(Value::Inert)?;
             }
             // Text.
             b'X' | b'T' => {
-                let length = u32::from_le_bytes(self.bytes()?);
+                let length = u32::from_le_bytes(self.input.bytes()?);
                 self.text(length.into())?;
             }
             0x8c | b'U' => {
-                let length = self.byte()?;
+                let length = self.input.byte()?;
                 self.text(length.into())?;
             }
             0x8d => {
-                let length = u64::from_le_bytes(self.bytes()?);
+                let length = u64::from_le_bytes(self.input.bytes()?);
                 self.text(length)?;
             }
             b'V' => {
-                self.line()?;
-                let text = raw_unicode_escape(&self.scratch).ok_or_else(|| damaged("has a malformed string"))?;
+                self.input.line()?;
+                let text = raw_unicode_escape(&self.input.scratch).ok_or_else(|| damaged("has a malformed string"))?;
                 self.push(Value::Text(self.fingerprints.of(text.as_bytes())))?;
             }
             b'S' => {
-                self.line()?;
-                let line = self.scratch.as_slice();
+                self.input.line()?;
+                let line = self.input.scratch.as_slice();
                 let quoted = line.len() >= 2 && line.first() == line.last() && !line.contains(&b'\\');
                 let value =
                     if quoted { Value::Text(self.fingerprints.of(&line[1..line.len() - 1])) } else { Value::Inert };
@@ -190,15 +146,15 @@ impl<R: BufRead> Machine<'_, R> {
             }
             // Bytes.
             b'B' => {
-                let length = u32::from_le_bytes(self.bytes()?);
+                let length = u32::from_le_bytes(self.input.bytes()?);
                 self.skip(length.into())?;
             }
             b'C' => {
-                let length = self.byte()?;
+                let length = self.input.byte()?;
                 self.skip(length.into())?;
             }
             0x8e | 0x96 => {
-                let length = u64::from_le_bytes(self.bytes()?);
+                let length = u64::from_le_bytes(self.input.bytes()?);
                 self.skip(length)?;
             }
             // Containers.
@@ -249,8 +205,8 @@ impl<R: BufRead> Machine<'_, R> {
             0x87 => self.fold(3)?,
             // Objects: inert, whatever they name.
             b'c' => {
-                self.line()?;
-                self.line()?;
+                self.input.line()?;
+                self.input.line()?;
                 self.push(Value::Inert)?;
             }
             0x93 | b'R' => self.fold(2)?,
@@ -284,27 +240,27 @@ impl<R: BufRead> Machine<'_, R> {
                 self.put(at)?;
             }
             b'q' => {
-                let at = self.byte()?;
+                let at = self.input.byte()?;
                 self.put(at.into())?;
             }
             b'r' => {
-                let at = u32::from_le_bytes(self.bytes()?);
+                let at = u32::from_le_bytes(self.input.bytes()?);
                 self.put(at as usize)?;
             }
             b'p' => {
-                let at = self.index_line()?;
+                let at = self.input.index_line()?;
                 self.put(at)?;
             }
             b'h' => {
-                let at = self.byte()?;
+                let at = self.input.byte()?;
                 self.get(at.into())?;
             }
             b'j' => {
-                let at = u32::from_le_bytes(self.bytes()?);
+                let at = u32::from_le_bytes(self.input.bytes()?);
                 self.get(at as usize)?;
             }
             b'g' => {
-                let at = self.index_line()?;
+                let at = self.input.index_line()?;
                 self.get(at)?;
             }
             opcode => return Err(damaged(format_args!("has the opcode {opcode:#04x}, which no id map has"))),
@@ -337,7 +293,7 @@ impl<R: BufRead> Machine<'_, R> {
                         return Err(damaged(format_args!("has more ids than the {most} elements of header.bin")));
                     }
                     if self.found.labels.is_empty() {
-                        self.found.labels.reserve_exact(self.max_labels.min((self.left / 16) as usize));
+                        self.found.labels.reserve_exact(self.max_labels.min((self.input.left() / 16) as usize));
                     }
                     self.found.labels.push(Labelled { id, label, slot: u32::MAX });
                 }
@@ -406,49 +362,19 @@ impl<R: BufRead> Machine<'_, R> {
         self.push(value)
     }
 
-    fn take(&mut self, count: u64) -> Result<(), Trouble> {
-        self.left = self.left.checked_sub(count).ok_or_else(|| damaged("ends too early"))?;
-        Ok(())
-    }
-
-    fn byte(&mut self) -> Result<u8, Trouble> {
-        self.bytes::<1>().map(|[byte]| byte)
-    }
-
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Trouble> {
-        self.take(N as u64)?;
-        let mut bytes = [0; N];
-        self.input.read_exact(&mut bytes).map_err(|error| Trouble::io(PICKLE, error))?;
-        Ok(bytes)
-    }
-
-    /// Reads `length` bytes into the scratch, which the file's size bounds.
-    fn block(&mut self, length: u64) -> Result<(), Trouble> {
-        self.take(length)?;
-        if length > MAX_TEXT {
-            return Err(damaged(format_args!("has a string of {length} bytes")));
-        }
-        self.scratch.clear();
-        let read = (&mut self.input).take(length).read_to_end(&mut self.scratch);
-        match read.map_err(|error| Trouble::io(PICKLE, error))? as u64 {
-            read if read == length => Ok(()),
-            _ => Err(damaged("ends too early")),
-        }
-    }
-
     fn text(&mut self, length: u64) -> Result<(), Trouble> {
-        self.block(length)?;
-        self.push(Value::Text(self.fingerprints.of(&self.scratch)))
+        self.input.block(length)?;
+        self.push(Value::Text(self.fingerprints.of(&self.input.scratch)))
     }
 
     fn skip(&mut self, length: u64) -> Result<(), Trouble> {
-        self.block(length)?;
+        self.input.block(length)?;
         self.push(Value::Inert)
     }
 
     fn long(&mut self, length: u64) -> Result<(), Trouble> {
-        self.block(length)?;
-        let bytes = self.scratch.as_slice();
+        self.input.block(length)?;
+        let bytes = self.input.scratch.as_slice();
         let value = match bytes.last() {
             Some(last) if bytes.len() <= 8 => {
                 let mut word = [if last & 0x80 == 0 { 0 } else { 0xff }; 8];
@@ -460,49 +386,8 @@ impl<R: BufRead> Machine<'_, R> {
         };
         self.push(value)
     }
-
-    /// Reads a line into the scratch, without its end.
-    fn line(&mut self) -> Result<(), Trouble> {
-        self.scratch.clear();
-        let read = (&mut self.input).take(self.left).read_until(b'\n', &mut self.scratch);
-        self.take(read.map_err(|error| Trouble::io(PICKLE, error))? as u64)?;
-        match self.scratch.pop() {
-            Some(b'\n') => Ok(()),
-            _ => Err(damaged("ends too early")),
-        }
-    }
-
-    fn index_line(&mut self) -> Result<usize, Trouble> {
-        self.line()?;
-        let text = std::str::from_utf8(&self.scratch).ok();
-        text.and_then(|text| text.parse().ok()).ok_or_else(|| damaged("has a malformed memo index"))
-    }
 }
 
 fn underflow() -> Trouble {
     damaged("takes a value from an empty stack")
 }
-
-/// Protocol 0's strings: Latin-1 with `\uXXXX` and `\UXXXXXXXX`.
-fn raw_unicode_escape(mut bytes: &[u8]) -> Option<String> {
-    let mut text = String::with_capacity(bytes.len());
-    while let Some((&first, rest)) = bytes.split_first() {
-        let digits = match (first, rest.first()) {
-            (b'\\', Some(b'u')) => 4,
-            (b'\\', Some(b'U')) => 8,
-            _ => {
-                text.push(char::from(first));
-                bytes = rest;
-                continue;
-            }
-        };
-        let code = std::str::from_utf8(rest.get(1..=digits)?).ok()?;
-        text.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
-        bytes = &rest[digits + 1..];
-    }
-    Some(text)
-}
-
-#[cfg(test)]
-#[path = "pickle_tests.rs"]
-pub(crate) mod tests;

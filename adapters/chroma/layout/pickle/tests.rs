@@ -1,3 +1,4 @@
+use super::machine::MAX_STACK;
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
