@@ -134,7 +134,7 @@ impl Changes {
 
     /// Reads until so many rows are held; whether they are.
     async fn fill(&mut self, rows: usize) -> Result<bool> {
-        while self.held.rows() < rows {
+        while self.held.held_rows() < rows {
             let Some(stream) = &mut self.rows else { return Ok(false) };
             match stream.try_next().await {
                 Ok(Some(batch)) => self.held.push(batch),

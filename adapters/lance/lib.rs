@@ -7,7 +7,7 @@
 //! * `durability`: Lance does not sync what it writes; this does, before anything is acknowledged.
 //! * `state`: what the operator is told of a palace's condition.
 //! * `error`: the one place that reads Lance's errors.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout))]
 
 mod backend;
 mod collection;

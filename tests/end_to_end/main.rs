@@ -1,1 +1,11 @@
-//! Tests.
+//! The program as a user runs it, on palaces the real MemPalace made. One binary, so that the stores are linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod bad_input;
+mod demo;
+mod faults;
+mod kill;
+mod live_writer;
+mod output;
+mod real_palace;
+mod terminal;

@@ -25,7 +25,7 @@ impl Rebatch {
     }
 
     /// How many rows are held.
-    pub(crate) fn rows(&self) -> usize {
+    pub(crate) fn held_rows(&self) -> usize {
         self.held_rows
     }
 
