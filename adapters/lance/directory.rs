@@ -21,9 +21,6 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Vacant),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Ok(Standing::Other("a part of the path is a file".to_owned()));
-        }
         Err(error) => return Err(error),
     };
     if !metadata.is_dir() {

@@ -171,6 +171,7 @@ pub(crate) fn kind_of_io(error: &std::io::Error) -> ErrorKind {
     use std::io::ErrorKind as Io;
     match error.kind() {
         Io::NotFound => ErrorKind::PalaceNotFound,
+        Io::NotADirectory | Io::InvalidInput | Io::InvalidFilename => ErrorKind::InvalidRequest,
         Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
         Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::StorageFull,
         Io::Interrupted | Io::TimedOut | Io::WouldBlock => ErrorKind::Busy,

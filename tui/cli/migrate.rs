@@ -1,6 +1,7 @@
 use super::{Face, Workshop, overwrite};
 use crate::exit_code::Exit;
 use crate::logging;
+use crate::output;
 use crate::registry::Registry;
 use crate::session::Session;
 use clap::Args;
@@ -72,14 +73,17 @@ impl Migrate {
         if self.overwrite
             && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target_address, &self.target))?
         {
+            output::note(self.face.choose(), &format!("the verified copy of an earlier run is now {}", wanted.address));
             return Ok(Exit::Verified);
         }
         let options = LinkOptions { credit_bytes: self.workshop.credit.0, ..LinkOptions::default() };
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
-        let ended = session.show_until_ended(self.face.choose(), &spec)?;
+        let face = self.face.choose();
+        let ended = session.show_until_ended(face, &spec)?;
         if self.overwrite && ended == Exit::Verified {
             overwrite::replace(&target_address, &self.target)?;
             session.wait(overwrite::forget(&journal, &spec))?;
+            output::note(face, &format!("the verified copy is now {}", wanted.address));
         }
         session.close();
         Ok(ended)

@@ -25,6 +25,12 @@ pub(super) async fn take_up(
     staging: &Address,
     target: &Address,
 ) -> Result<bool> {
+    // Only a palace is replaced: a folder or file that is none may be anything.
+    if let Err(error) = wanted.backend.open(&wanted.palace, OpenMode::Read).await
+        && error.kind() != ErrorKind::PalaceNotFound
+    {
+        return Err(error);
+    }
     let claim = journal.claim(spec).await?;
     let (Some(plan), Some(ending)) = (claim.plan, claim.ending) else { return Ok(false) };
     let planned = plan.collections.first().map(|collection| collection.spec.incarnation.clone());

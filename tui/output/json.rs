@@ -23,6 +23,7 @@ enum Content<'a> {
     Progress { link: &'a LinkView },
     Event { event: &'a EventEntry },
     Result { exit_code: u8, outcome: &'a str, rows: u64, report: Option<&'a ParityReport>, findings: &'a [Finding] },
+    Note { text: &'a str },
     Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
 }
 
@@ -46,6 +47,10 @@ pub(crate) fn event(event: &EventEntry) -> String {
 pub(crate) fn result(end: &LinkEnd, exit: Exit, outcome: &str) -> String {
     let report = end.report.as_deref();
     line(Content::Result { exit_code: exit as u8, outcome, rows: end.rows, report, findings: &end.findings })
+}
+
+pub(crate) fn note(text: &str) -> String {
+    line(Content::Note { text })
 }
 
 pub(crate) fn failure(error: &Error, exit: Exit) -> String {

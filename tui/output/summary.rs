@@ -29,6 +29,15 @@ pub(crate) fn failure(face: Face, error: &Error, exit: Exit) {
     }
 }
 
+/// Something to add to the summary.
+#[allow(clippy::print_stdout, reason = "the note is the program's output")]
+pub(crate) fn note(face: Face, text: &str) {
+    match face {
+        Face::Json => println!("{}", json::note(text)),
+        Face::Plain | Face::Dashboard { .. } => println!("  {text}"),
+    }
+}
+
 fn headline(end: &LinkEnd, exit: Exit) -> &'static str {
     match (&end.outcome, exit) {
         (Outcome::Verified, _) => "copied and verified",

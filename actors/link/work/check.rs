@@ -38,6 +38,9 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let there = match connect(&setup.target.actor, OpenMode::Write).await {
         Ok(target) => Some(target),
         Err(error) if error.kind() == ErrorKind::PalaceNotFound => None,
+        Err(error) if error.kind() == ErrorKind::NotAPalace => {
+            return Err(exists(desk, "the target exists and is something else").with_source(error));
+        }
         Err(error) => return Err(error),
     };
     let mut claim = setup.journal.claim(&setup.spec).await?;
