@@ -4,11 +4,13 @@
     palace.py make PALACE --rows N [--closets K] [--churn TIMES] [--seed S]
     palace.py dump PALACE OUT.jsonl
     palace.py write PALACE --seconds S
+    palace.py bulk PALACE --rows N
 
 `make` writes drawers and closets; --churn rewrites, deletes and adds
 some again, so many times, so that queue, index and metadata all
 have a history. `dump` writes one JSON object per row as chromadb's client returns it, vectors as hex of their little-endian
-f32. `write` changes rows for so many seconds, printing "ready" once it has begun.
+f32. `bulk` makes a large palace for benchmarks: a real one of a single row, whose tables and index files are then filled
+directly, all vectors flushed. `write` changes rows for so many seconds, printing "ready" once it has begun.
 """
 import argparse
 import hashlib
@@ -126,9 +128,79 @@ def write(args):
     print(f"rounds {rounds} slowest {slowest:.3f}", flush=True)
 
 
+def bulk(args):
+    import glob
+    import pickle
+    import sqlite3
+
+    import numpy
+    args.churn = args.closets = 0
+    rows, args.rows = args.rows, 1
+    make(args)
+    database = sqlite3.connect(f"{args.palace}/chroma.sqlite3")
+    segment = dict(database.execute("SELECT scope, id FROM segments"))
+    created = database.execute("SELECT created_at FROM embeddings").fetchone()[0]
+    for table in ("embeddings", "embedding_metadata", "embedding_fulltext_search", "embeddings_queue", "max_seq_id"):
+        database.execute(f"DELETE FROM {table}")
+    labels = {}
+    stream = numpy.random.default_rng(7)
+    folder = f"{args.palace}/{segment['VECTOR']}"
+    os.makedirs(folder, exist_ok=True)
+    # As hnswlib lays an element out: link count, links, vector, label.
+    element = numpy.dtype([("count", "<u4"), ("links", "<u4", 32), ("vector", "<f4", DIMENSION), ("label", "<u8")])
+    with open(f"{folder}/data_level0.bin", "wb") as out:
+        for start in range(0, rows, 10_000):
+            numbers = numpy.arange(start, min(start + 10_000, rows))
+            vectors = stream.standard_normal((len(numbers), DIMENSION), dtype="f4")
+            block = numpy.zeros(len(numbers), element)
+            block["vector"] = vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)
+            block["label"] = numbers + 1
+            out.write(block.tobytes())
+            embeddings, metadata = [], []
+            for n in numbers.tolist():
+                row_id, document, values, _ = bulk_row(args.seed, n)
+                labels[row_id] = n + 1
+                embeddings.append((n + 1, segment["METADATA"], row_id, n + 1, created))
+                metadata.append((n + 1, "chroma:document", document, None, None, None))
+                for key, value in values.items():
+                    kind = (str, int, float).index(type(value))
+                    cell = [None] * 3
+                    cell[kind] = value
+                    metadata.append((n + 1, key, *cell, None))
+            database.executemany("INSERT INTO embeddings (id, segment_id, embedding_id, seq_id, created_at) VALUES (?,?,?,?,?)", embeddings)
+            database.executemany("INSERT INTO embedding_metadata (id, key, string_value, int_value, float_value, bool_value) VALUES (?,?,?,?,?,?)", metadata)
+            database.commit()
+    for scope in segment:
+        database.execute("INSERT INTO max_seq_id (segment_id, seq_id) VALUES (?, ?)", (segment[scope], rows))
+    database.commit()
+    size = element.itemsize
+    header = struct.pack("<i6QiI3QdQ", 1, 0, rows, rows, size, size - 8, 132, 0, 0, 16, 32, 16, 1 / math.log(16), 100)
+    files = {"header.bin": header, "length.bin": numpy.ones(rows, "<f4").tobytes(), "link_lists.bin": b""}
+    index = {"dimensionality": None, "total_elements_added": rows, "max_seq_id": None, "id_to_label": labels,
+             "label_to_id": {label: row_id for row_id, label in labels.items()}, "id_to_seq_id": {}}
+    files["index_metadata.pickle"] = pickle.dumps(index, protocol=2)
+    for name, content in files.items():
+        with open(f"{folder}/{name}", "wb") as out:
+            out.write(content)
+    assert glob.glob(f"{args.palace}/*/header.bin")
+    print("rows", rows)
+
+
+def bulk_row(seed, number):
+    """A row like a mined drawer: some 500 bytes of text, a dozen keys."""
+    row_id = f"drawer_code_general_{hashlib.sha256(f'{seed}/{number}'.encode()).hexdigest()[:24]}"
+    document = f"{number}: " + "stone river garden naïve word after word in a chunk of a file " * 8
+    return row_id, document, {
+        "wing": "wing_code", "room": "general", "source_file": f"/home/u/projects/demo/file_{number // 5}.md",
+        "chunk_index": number % 5, "added_by": "mempalace", "filed_at": "2026-03-01T12:00:00.123456", "normalize_version": 2,
+        "id_recipe": "v3", "source_mtime": 1772366400.25 + number, "chunk_total": 5, "hall": "general",
+        "line_start": 1 + 10 * (number % 5), "line_end": 10 + 10 * (number % 5),
+    }, None
+
+
 parser = argparse.ArgumentParser()
 commands = parser.add_subparsers(dest="command", required=True)
-for name in ("make", "write"):
+for name in ("make", "write", "bulk"):
     command = commands.add_parser(name)
     command.add_argument("palace")
     command.add_argument("--rows", type=int, default=100)
@@ -140,7 +212,7 @@ command = commands.add_parser("dump")
 command.add_argument("palace")
 command.add_argument("out")
 arguments = parser.parse_args()
-{"make": make, "dump": dump, "write": write}[arguments.command](arguments)
+{"make": make, "dump": dump, "write": write, "bulk": bulk}[arguments.command](arguments)
 
 from mempalace.backends import reset_backends  # noqa: E402
 reset_backends()

@@ -123,7 +123,7 @@ impl Stage {
         let (source, target) = (source.clone(), target.clone());
         let spec =
             LinkSpec { kind, source: source.address.clone(), target: target.address.clone(), collections: vec![] };
-        let options = LinkOptions { batch_rows: 20, commit_rows: 20, partition_rows: 100, ..LinkOptions::default() };
+        let options = LinkOptions { batch_rows: 8, commit_rows: 8, partition_rows: 100, ..LinkOptions::default() };
         StartLink { spec, source, target, options, lock: None }
     }
 
