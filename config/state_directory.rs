@@ -32,8 +32,8 @@ mod tests {
             move |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         };
         let both = environment(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x")]);
-        assert_eq!(state_directory(Some("/s".into()), &both).unwrap(), PathBuf::from("/s"));
-        assert_eq!(state_directory(None, &both).unwrap(), PathBuf::from("/x/palanquin"));
+        assert_eq!(state_directory(Some("/s".into()), both).unwrap(), PathBuf::from("/s"));
+        assert_eq!(state_directory(None, both).unwrap(), PathBuf::from("/x/palanquin"));
         let relative = environment(&[("HOME", "/h"), ("XDG_STATE_HOME", "x")]);
         assert_eq!(state_directory(None, relative).unwrap(), PathBuf::from("/h/.local/state/palanquin"));
         assert!(state_directory(None, environment(&[])).is_err());

@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     NotVerified = 4,
     /// Copied, and the ends differ.
     Different = 5,
-    /// Halted until the operator has made room or granted access. The same command continues.
+    /// Halted until the operator has acted: made room, granted access, repaired. The same command continues.
     Halted = 6,
     /// Interrupted. The same command continues.
     Interrupted = 130,
@@ -36,7 +36,7 @@ Exit codes:
     3  refused: the target exists, is in use, or does not fit; nothing was written
     4  copied, not verified: the comparison could not be finished
     5  differences found: copied, and the ends differ
-    6  halted: the operator must make room or grant access; the same command continues
+    6  halted: the operator must act (make room, grant access); the same command continues
   130  interrupted: drained, the same command continues";
 
 impl Exit {
@@ -71,7 +71,11 @@ impl Exit {
             Outcome::Different => Self::Different,
             Outcome::Interrupted => Self::Interrupted,
             Outcome::Halted(_) if phase == Some(Phase::Verifying) => Self::NotVerified,
-            Outcome::Halted(failure) => Self::of_kind(failure.kind),
+            Outcome::Halted(failure) => match (Self::of_kind(failure.kind), phase) {
+                // Rows may have been copied by then.
+                (Self::BadInput | Self::Refused, Some(Phase::Copying)) => Self::Halted,
+                (exit, _) => exit,
+            },
         }
     }
 }

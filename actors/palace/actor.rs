@@ -3,8 +3,8 @@ use crate::board::{Board, Connection};
 use crate::clock::now_ms;
 use crate::supervise::{Exit, Monitor, Worker};
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised,
-    WrapFuture, fut,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle,
+    Supervised, WrapFuture, fut,
 };
 use palanquin_engine::contract::{Backend, Error, ErrorKind, OpenMode, Palace, PalaceRef, Result};
 use palanquin_engine::link::Event;
@@ -37,6 +37,8 @@ pub(crate) struct PalaceActor {
     connection: Connection,
     checkup: Option<Checkup>,
     other_end: OtherEnd,
+    /// The check that is under way, or the next one.
+    check: Option<SpawnHandle>,
 }
 
 /// Asks for the open palace; it is opened if it is not, or not far enough.
@@ -53,10 +55,6 @@ pub(crate) struct Compare(pub(crate) OtherEnd);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Shutdown;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Check;
 
 impl PalaceActor {
     fn publish(&self) {
@@ -87,6 +85,32 @@ impl PalaceActor {
             });
         }
         self.publish();
+    }
+
+    /// Checks the palace now, and from then on at intervals; a check under way is given up for the new one.
+    fn check(&mut self, ctx: &mut Context<Self>) {
+        if let Some(check) = self.check.take() {
+            ctx.cancel_future(check);
+        }
+        let Some((_, palace)) = &self.open else { return };
+        let began = Instant::now();
+        let checking = tokio::spawn(look_at(Arc::clone(palace))).into_actor(self);
+        self.check = Some(ctx.spawn(checking.map(move |checked, actor, ctx| {
+            match checked {
+                Ok(Ok(checkup)) => {
+                    actor.checkup = Some(checkup);
+                    actor.connection_is(Connection::Open, "");
+                }
+                Ok(Err(error)) => {
+                    let next_try_at_ms = now_ms() + CHECK_EVERY.as_millis() as i64;
+                    let reason = error.what();
+                    actor.connection_is(Connection::Waiting { reason: reason.clone(), next_try_at_ms }, &reason);
+                }
+                Err(error) => return actor.crash(error, ctx),
+            }
+            let pause = CHECK_EVERY.max(began.elapsed() * CHECK_SHARE);
+            actor.check = Some(ctx.run_later(pause, Self::check));
+        })));
     }
 
     /// A driver task panicked: nothing it left behind is trusted, so the actor is restarted.
@@ -120,7 +144,14 @@ impl Worker for PalaceActor {
     type Spec = PalaceSetup;
 
     fn from_spec(setup: PalaceSetup) -> Self {
-        Self { setup, open: None, connection: Connection::Opening, checkup: None, other_end: BTreeMap::new() }
+        Self {
+            setup,
+            open: None,
+            connection: Connection::Opening,
+            checkup: None,
+            other_end: BTreeMap::new(),
+            check: None,
+        }
     }
 
     fn monitor(setup: &PalaceSetup) -> Monitor {
@@ -157,7 +188,7 @@ impl Handler<Connect> for PalaceActor {
             Ok(Ok(palace)) => {
                 actor.open = Some((mode, Arc::clone(&palace)));
                 actor.connection_is(Connection::Open, "");
-                ctx.notify(Check);
+                actor.check(ctx);
                 Ok(palace)
             }
             Ok(Err(error)) => {
@@ -178,37 +209,12 @@ impl Handler<Connect> for PalaceActor {
     }
 }
 
-impl Handler<Check> for PalaceActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Check, ctx: &mut Context<Self>) {
-        let Some((_, palace)) = &self.open else { return };
-        let began = Instant::now();
-        let checking = tokio::spawn(look_at(Arc::clone(palace))).into_actor(self);
-        ctx.spawn(checking.map(move |checked, actor, ctx| {
-            match checked {
-                Ok(Ok(checkup)) => {
-                    actor.checkup = Some(checkup);
-                    actor.connection_is(Connection::Open, "");
-                }
-                Ok(Err(error)) => {
-                    let next_try_at_ms = now_ms() + CHECK_EVERY.as_millis() as i64;
-                    let reason = error.what();
-                    actor.connection_is(Connection::Waiting { reason: reason.clone(), next_try_at_ms }, &reason);
-                }
-                Err(error) => return actor.crash(error, ctx),
-            }
-            ctx.notify_later(Check, CHECK_EVERY.max(began.elapsed() * CHECK_SHARE));
-        }));
-    }
-}
-
 impl Handler<Compare> for PalaceActor {
     type Result = ();
 
     fn handle(&mut self, Compare(other_end): Compare, ctx: &mut Context<Self>) {
         self.other_end.extend(other_end);
-        ctx.notify(Check);
+        self.check(ctx);
         self.publish();
     }
 }

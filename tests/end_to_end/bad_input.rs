@@ -108,8 +108,7 @@ fn vectors_cut_short() {
     let palace = scratch.palace();
     let file = largest_index(&palace).join("data_level0.bin");
     OpenOptions::new().write(true).open(&file).unwrap().set_len(5_000).unwrap();
-    let run = Program::migrate(&palace, &scratch.path("target"), &scratch.path("state")).run();
-    assert_says(&run, BAD_INPUT, &["data_level0.bin", "Corrupt"]);
+    assert_refused(&scratch, &palace, BAD_INPUT, &["data_level0.bin", "Corrupt"]);
 }
 
 #[test]
@@ -120,8 +119,7 @@ fn a_header_that_lies() {
     let header = OpenOptions::new().write(true).open(&file).unwrap();
     header.write_all_at(&u64::MAX.to_le_bytes(), 20).unwrap();
     drop(header);
-    let run = Program::migrate(&palace, &scratch.path("target"), &scratch.path("state")).run();
-    assert_says(&run, BAD_INPUT, &["header.bin", "Corrupt"]);
+    assert_refused(&scratch, &palace, BAD_INPUT, &["header.bin", "Corrupt"]);
 }
 
 #[test]
@@ -132,8 +130,7 @@ fn a_pickle_that_is_garbage_or_hostile() {
         let scratch = Scratch::new();
         let palace = scratch.palace();
         write(largest_index(&palace).join("index_metadata.pickle"), content).unwrap();
-        let run = Program::migrate(&palace, &scratch.path("target"), &scratch.path("state")).run();
-        assert_says(&run, BAD_INPUT, &["index_metadata.pickle", "Corrupt"]);
+        assert_refused(&scratch, &palace, BAD_INPUT, &["index_metadata.pickle", "Corrupt"]);
     }
     assert!(!Path::new("/tmp/palanquin-was-here").exists());
 }

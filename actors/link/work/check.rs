@@ -1,8 +1,10 @@
 use super::{Desk, Done, Pair};
 use crate::palace::{Compare, Connect};
 use actix::MailboxError;
+use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    CollectionInfo, CollectionSpec, Error, ErrorKind, Metric, OpenMode, Palace, Result, token,
+    Collection, CollectionInfo, CollectionSpec, Error, ErrorKind, KeyRange, Metric, OpenMode, Palace, Result,
+    ScanOrder, ScanRequest, token,
 };
 use palanquin_engine::journal::Claim;
 use palanquin_engine::link::{CollectionPlan, LinkKind, Plan, Positions};
@@ -97,6 +99,7 @@ async fn make_plan(desk: &Desk, source: &dyn Palace) -> Result<Plan> {
             continue;
         };
         let collection = source.collection(&info.name).await?;
+        readable(desk, &info.name, collection.as_ref()).await?;
         // Taken before the scan: whatever changes from here on is replayed after it.
         let head = if setup.spec.kind == LinkKind::Mirror { collection.feed_head().await? } else { None };
         if setup.spec.kind == LinkKind::Mirror && head.is_none() {
@@ -118,6 +121,13 @@ async fn make_plan(desk: &Desk, source: &dyn Palace) -> Result<Plan> {
         desk.heartbeat.beat();
     }
     Ok(plan)
+}
+
+/// Reads a first row, so that a source that cannot be read is refused before anything is written.
+async fn readable(desk: &Desk, name: &str, collection: &dyn Collection) -> Result<()> {
+    let first = ScanRequest { range: KeyRange::ALL, order: ScanOrder::Any, batch_rows: 1 };
+    let read = collection.scan(first).try_next().await;
+    read.map(drop).map_err(|error| error.in_palace(&desk.setup.source.address).in_collection(name))
 }
 
 /// The collections asked for; all of them if none was named.
