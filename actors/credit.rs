@@ -24,8 +24,17 @@ impl Credit {
 
     /// Waits until so many bytes are free. A batch larger than the budget takes all of it and travels alone.
     pub(crate) async fn take(&self, bytes: usize) -> Held {
-        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total);
-        Held { _permit: Arc::clone(&self.semaphore).acquire_many_owned(wanted).await.ok() }
+        Held { _permit: Arc::clone(&self.semaphore).acquire_many_owned(self.wanted(bytes)).await.ok() }
+    }
+
+    fn wanted(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total)
+    }
+
+    /// Takes the credit if it is free at once.
+    pub(crate) fn take_now(&self, bytes: usize) -> Option<Held> {
+        let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(self.wanted(bytes)).ok()?;
+        Some(Held { _permit: Some(permit) })
     }
 
     /// Bytes in use.

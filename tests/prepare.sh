@@ -1,5 +1,5 @@
 # Sourced by tests/run and tests/bench, from the root of the checkout: where things are built, and what is made once.
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/palanquin/target}"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 mkdir -p "$CARGO_TARGET_DIR/tests"
 
 # Made once for each content of a file: $1 names what is made, $2 the file, the rest makes it in the folder it is given.

@@ -30,6 +30,7 @@ struct World {
     _state: tempfile::TempDir,
     source_faults: Faults,
     target_faults: Faults,
+    credit_bytes: u64,
 }
 
 fn rows(range: std::ops::Range<u32>, document: &str) -> RowBatch {
@@ -51,7 +52,16 @@ impl World {
         let target = Arc::new(MemoryBackend::new(target_faults.clone()));
         let state = tempfile::tempdir().unwrap();
         let journal = Arc::new(SqliteJournal::open(state.path()).unwrap());
-        let world = Self { runtime, source, target, journal, _state: state, source_faults, target_faults };
+        let world = Self {
+            runtime,
+            source,
+            target,
+            journal,
+            _state: state,
+            source_faults,
+            target_faults,
+            credit_bytes: 64 << 20,
+        };
         world.change(|collection| async move {
             collection.apply(ChangeBatch::upserts(rows(0..ROWS, "first")), WriteMode::Append).await.unwrap();
         });
@@ -84,6 +94,7 @@ impl World {
             backend: Arc::clone(backend) as Arc<dyn Backend>,
         };
         let options = LinkOptions {
+            credit_bytes: self.credit_bytes,
             batch_rows: 10,
             partition_rows: 120,
             commit_rows: 30,
@@ -258,6 +269,20 @@ fn a_drained_link_is_continued_by_the_next_engine_without_planning_anew() {
     let after = world.runtime.block_on(world.journal.claim(&World::spec(LinkKind::Migrate))).unwrap();
     assert_eq!(after.plan, claim.plan);
     assert_eq!(world.copied().len(), ROWS as usize);
+}
+
+#[test]
+fn small_batches_do_not_keep_the_credit_a_large_one_waits_for() {
+    let mut world = World::new();
+    let large = rows(10..20, &"long ".repeat(2_000));
+    world.credit_bytes = large.bytes() as u64;
+    world.change(|collection| async move {
+        collection.apply(ChangeBatch::upserts(large), WriteMode::Upsert).await.unwrap();
+    });
+    let mut running = world.engine(LinkKind::Migrate);
+    assert_eq!(running.end().outcome, Outcome::Verified);
+    assert!(!running.reasons().contains("no sign of life"), "{}", running.reasons());
+    running.engine.shut_down();
 }
 
 #[test]

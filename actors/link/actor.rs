@@ -352,6 +352,7 @@ impl Handler<Order> for LinkActor {
             Order::Act(kind) => self.act(kind, ctx),
             Order::Drain => self.take(Input::Drain, ctx),
             Order::Shutdown => {
+                self.setup.crew.cut_off();
                 self.setup.monitor.leave(Exit::Shutdown);
                 ctx.stop();
             }

@@ -15,8 +15,15 @@ const HANDS: usize = 64;
 
 /// What the source driver hands to the target driver.
 enum Handed {
-    Begin { collection: usize, partition: usize, range: KeyRange, from: Position },
+    Begin {
+        collection: usize,
+        partition: usize,
+        range: KeyRange,
+        from: Position,
+    },
     Rows(RowBatch, Held),
+    /// The next batch waits for credit: what is held must become durable, or both would wait for ever.
+    Flush,
     End,
 }
 
@@ -72,9 +79,17 @@ async fn scan(desk: Desk, prepared: Arc<Prepared>, hand_on: mpsc::Sender<Handed>
             if !bare.is_empty() {
                 desk.tell(News::WithoutVector { collection, ids: bare });
             }
-            let held = tokio::select! {
-                () = desk.shift.stop.cancelled() => return Ok(()),
-                held = desk.setup.credit.take(batch.bytes()) => held,
+            let held = match desk.setup.credit.take_now(batch.bytes()) {
+                Some(held) => held,
+                None => {
+                    if hand_on.send(Handed::Flush).await.is_err() {
+                        return Ok(());
+                    }
+                    tokio::select! {
+                        () = desk.shift.stop.cancelled() => return Ok(()),
+                        held = desk.setup.credit.take(batch.bytes()) => held,
+                    }
+                }
             };
             // The target driver is gone: its own end says why.
             if hand_on.send(Handed::Rows(batch, held)).await.is_err() {
@@ -128,6 +143,7 @@ impl TargetDriver {
                         self.commit(false).await?;
                     }
                 }
+                Handed::Flush => self.commit(false).await?,
                 Handed::End => self.commit(true).await?,
             }
         }
@@ -139,7 +155,7 @@ impl TargetDriver {
         let options = &self.desk.setup.options;
         let rows: usize = self.held.iter().map(|(batch, _)| batch.len()).sum();
         let bytes: usize = self.held.iter().map(|(batch, _)| batch.bytes()).sum();
-        // Half the credit at most, or the source could never hand on what completes a commit.
+        // Half the credit at most, so that the source can read on while a commit is under way.
         let enough = options.commit_bytes.min(self.desk.setup.credit.total() as usize / 2);
         rows >= options.commit_rows || bytes >= enough
     }
