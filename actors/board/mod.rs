@@ -1,6 +1,6 @@
 //! What is observable: one [`Snapshot`] per change on a `watch`; dashboard, plain output and JSON all read that value.
 //!
-//! Actors change it through [`Board::update`] and [`Board::record`]; nobody reads an actor's state directly.
+//! Actors change it through a [`Board`]; nobody reads an actor's state directly.
 
 mod publish;
 mod snapshot;

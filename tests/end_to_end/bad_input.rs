@@ -30,8 +30,8 @@ fn assert_says(run: &Finished, code: i32, says: &[&str]) {
 }
 
 fn largest_index(palace: &Path) -> PathBuf {
-    let folders = read_dir(palace).unwrap().map(|entry| entry.unwrap().path());
-    folders.filter(|path| path.join("index_metadata.pickle").exists()).next().expect("a flushed index")
+    let mut folders = read_dir(palace).unwrap().map(|entry| entry.unwrap().path());
+    folders.find(|path| path.join("index_metadata.pickle").exists()).expect("a flushed index")
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The program as a user runs it, on palaces the real MemPalace made. One binary, so that the stores are linked once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod bad_input;
 mod demo;
