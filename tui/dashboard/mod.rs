@@ -3,7 +3,7 @@
 //! A thread of its own ([`run`]) receives keys, [`Snapshot`]s and the time, and turns each into a message; `update`
 //! makes the next [`model`] of it and says what is to be done outside; `view` draws the model, on change and at most
 //! fifteen times a second. `keys` is the one table of keys, `acts` what they do, `theme` what states look like,
-//! `text` how foreign text is written (figures: [`format`]), `layout` what stands where. The engine never waits
+//! `text` how foreign text is written (figures: [`mod@format`]), `layout` what stands where. The engine never waits
 //! for the screen, and the screen never holds anything that the engine needs.
 
 mod acts;
