@@ -107,7 +107,7 @@ mod tests {
         fs::write(path.join("chroma.sqlite3"), "").unwrap();
         assert!(matches!(look(path).unwrap(), Standing::Other(found) if found.contains("chroma.sqlite3")));
         assert!(matches!(look(&path.join("chroma.sqlite3")).unwrap(), Standing::Other(_)));
-        assert!(matches!(look(&path.join("chroma.sqlite3/below")).unwrap(), Standing::Other(_)));
+        assert_eq!(look(&path.join("chroma.sqlite3/below")).unwrap_err().kind(), io::ErrorKind::NotADirectory);
         fs::create_dir(path.join("half.lance/_versions")).unwrap();
         assert_eq!(look(path).unwrap(), Standing::Palace);
     }
