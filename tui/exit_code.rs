@@ -2,7 +2,7 @@
 
 use palanquin_actors::LinkEnd;
 use palanquin_engine::contract::{Error, ErrorKind};
-use palanquin_engine::link::{Outcome, Phase};
+use palanquin_engine::link::Outcome;
 use std::process::ExitCode;
 
 /// How the program ends, as scripts see it.
@@ -64,17 +64,16 @@ impl Exit {
         }
     }
 
-    /// The exit of a link that was in `phase` when it ended.
-    pub(crate) fn of_end(end: &LinkEnd, phase: Option<Phase>) -> Self {
+    /// The exit of a link.
+    pub(crate) fn of_end(end: &LinkEnd) -> Self {
         match &end.outcome {
             Outcome::Verified => Self::Verified,
             Outcome::Different => Self::Different,
             Outcome::Interrupted => Self::Interrupted,
-            Outcome::Halted(_) if phase == Some(Phase::Verifying) => Self::NotVerified,
-            Outcome::Halted(failure) => match (Self::of_kind(failure.kind), phase) {
-                // Rows may have been copied by then.
-                (Self::BadInput | Self::Refused, Some(Phase::Copying)) => Self::Halted,
-                (exit, _) => exit,
+            Outcome::Halted(_) if end.copied => Self::NotVerified,
+            Outcome::Halted(failure) => match Self::of_kind(failure.kind) {
+                Self::BadInput | Self::Refused if end.rows > 0 => Self::Halted,
+                exit => exit,
             },
         }
     }

@@ -126,6 +126,7 @@ impl Root {
             credit: Credit::of_bytes(options.credit_bytes),
             options,
             crew: Default::default(),
+            standing: Default::default(),
             restarts: Arc::clone(&restarts),
             monitor: Monitor::default(),
             ended: self.ended.clone(),
@@ -232,6 +233,7 @@ impl Root {
                     report: None,
                     findings: Vec::new(),
                     rows,
+                    copied: false,
                 });
             }
             Step::Ended => link.alive = false,

@@ -72,7 +72,7 @@ impl LinkActor {
     fn take(&mut self, input: Input, ctx: &mut Context<Self>) {
         let before = self.machine.state().word();
         let effects = self.machine.handle(input);
-        let mut next_try_at_ms = None;
+        let (mut next_try_at_ms, mut outcome) = (None, None);
         for effect in effects {
             match effect {
                 Effect::Begin(phase) => self.begin(phase, ctx),
@@ -89,7 +89,7 @@ impl LinkActor {
                         ctx.cancel_future(retry);
                     }
                 }
-                Effect::End(outcome) => self.end(outcome),
+                Effect::End(end) => outcome = Some(end),
             }
         }
         let state = self.machine.state();
@@ -107,9 +107,17 @@ impl LinkActor {
         }
         self.acknowledge();
         self.publish();
+        // Told last, so that whoever hears of the end finds it on the board.
+        if let Some(outcome) = outcome {
+            self.end(outcome);
+        }
     }
 
     fn begin(&mut self, phase: Phase, ctx: &mut Context<Self>) {
+        self.ending = None;
+        if phase == Phase::Checking {
+            self.ledger.drop_unstored();
+        }
         if phase == Phase::Copying {
             self.sight.meter = Meter::start(now_ms());
         }
@@ -139,11 +147,12 @@ impl LinkActor {
                 self.machine.handle(Input::Progress);
             }
             News::Followed { collection, changes, cursor } => {
+                // Only a finished step is progress: one that fails half-way is replayed from its beginning.
                 if let Some(cursor) = cursor {
                     self.ledger.advance_feed(collection, cursor);
+                    self.machine.handle(Input::Progress);
                 }
                 self.sight.changes_applied += changes;
-                self.machine.handle(Input::Progress);
             }
             News::Behind { rows, since_ms } => self.sight.behind(rows, since_ms),
             News::WithoutVector { collection, ids } => {
@@ -223,6 +232,10 @@ impl LinkActor {
             report: self.report.clone(),
             findings: self.sight.findings(),
             rows: self.ledger.positions().rows(),
+            copied: self.prepared.as_ref().is_some_and(|prepared| {
+                let partitions = prepared.plan.partitions();
+                partitions > 0 && self.ledger.positions().partitions_done() == partitions
+            }),
         });
     }
 
@@ -258,7 +271,7 @@ impl LinkActor {
     /// What the journal could not store is dropped: the next check starts from what it holds.
     fn journal_failed(&mut self, error: JournalError, ctx: &mut Context<Self>) {
         self.setup.crew.stop();
-        self.ledger = Ledger::default();
+        self.ledger.drop_unstored();
         self.ending = Some(Input::Failed(Failure::from(&Error::from(error))));
         self.settle(ctx);
     }
@@ -299,6 +312,12 @@ impl Actor for LinkActor {
             }
         });
         self.take(Input::Start, ctx);
+        // What was asked of it before it was rebuilt still holds.
+        match self.setup.standing.get() {
+            Some(Order::Drain) => self.take(Input::Drain, ctx),
+            Some(Order::Act(kind)) => self.act(kind, ctx),
+            _ => {}
+        }
     }
 }
 
@@ -348,6 +367,7 @@ impl Handler<Order> for LinkActor {
     type Result = ();
 
     fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
+        self.setup.standing.set(order);
         match order {
             Order::Act(kind) => self.act(kind, ctx),
             Order::Drain => self.take(Input::Drain, ctx),
@@ -366,8 +386,8 @@ impl Handler<Cascade> for LinkActor {
     type Result = ();
 
     fn handle(&mut self, Cascade(reason): Cascade, ctx: &mut Context<Self>) {
-        // A link that has come to its end stays there.
-        if !self.machine.state().is_final() {
+        // One that does nothing now checks anew before it does anything.
+        if self.machine.has_work_in_hand() {
             self.setup.monitor.leave(Exit::Cascaded(reason));
             ctx.stop();
         }

@@ -54,6 +54,13 @@ impl Ledger {
         })
     }
 
+    /// Forgets what the journal has not stored; what it holds is the truth to start from.
+    pub(super) fn drop_unstored(&mut self) {
+        self.partitions.clear();
+        self.feeds.clear();
+        self.storing = false;
+    }
+
     /// The store under way has ended.
     pub(super) fn stored(&mut self) {
         self.storing = false;

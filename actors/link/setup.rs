@@ -1,5 +1,6 @@
+use super::actor::Order;
 use super::crew::Crew;
-use crate::board::Board;
+use crate::board::{ActKind, Board};
 use crate::credit::Credit;
 use crate::palace::PalaceActor;
 use crate::supervise::Monitor;
@@ -8,8 +9,8 @@ use palanquin_engine::contract::{Fidelity, Finding};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::{LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -62,6 +63,29 @@ pub struct LinkEnd {
     pub findings: Vec<Finding>,
     /// Rows durable in the target by the copy.
     pub rows: u64,
+    /// Whether the copy was complete.
+    pub copied: bool,
+}
+
+/// The newest order that holds until it is taken back; it outlives the actor's restarts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing(Arc<Mutex<Option<Order>>>);
+
+impl Standing {
+    pub(crate) fn get(&self) -> Option<Order> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a pause until the resumption, and a drain for good.
+    pub(crate) fn set(&self, order: Order) {
+        let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (order, *standing) {
+            (_, Some(Order::Drain)) => {}
+            (Order::Drain | Order::Act(ActKind::Pause), _) => *standing = Some(order),
+            (Order::Act(ActKind::Resume), _) => *standing = None,
+            _ => {}
+        }
+    }
 }
 
 /// One end of a link.
@@ -84,6 +108,7 @@ pub(crate) struct LinkSetup {
     pub(crate) credit: Credit,
     pub(crate) options: LinkOptions,
     pub(crate) crew: Crew,
+    pub(crate) standing: Standing,
     pub(crate) restarts: Arc<AtomicU32>,
     pub(crate) monitor: Monitor,
     pub(crate) ended: mpsc::UnboundedSender<LinkEnd>,

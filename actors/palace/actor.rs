@@ -44,7 +44,11 @@ pub(crate) struct PalaceActor {
 /// Asks for the open palace; it is opened if it is not, or not far enough.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<dyn Palace>>")]
-pub(crate) struct Connect(pub(crate) OpenMode);
+pub(crate) struct Connect {
+    pub(crate) mode: OpenMode,
+    /// Whether an open connection will not do.
+    pub(crate) fresh: bool,
+}
 
 /// Says which identities the other end of a link has stored.
 #[derive(Default, Message)]
@@ -176,8 +180,9 @@ impl Supervised for PalaceActor {
 impl Handler<Connect> for PalaceActor {
     type Result = ResponseActFuture<Self, Result<Arc<dyn Palace>>>;
 
-    fn handle(&mut self, Connect(mode): Connect, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Connect { mode, fresh }: Connect, _: &mut Context<Self>) -> Self::Result {
         if let Some((open_for, palace)) = &self.open
+            && !fresh
             && (*open_for == mode || (*open_for == OpenMode::Create && mode == OpenMode::Write))
         {
             return Box::pin(fut::ready(Ok(Arc::clone(palace))));

@@ -8,20 +8,25 @@ use std::path::Path;
 /// system when the process dies.
 #[derive(Debug)]
 pub struct LinkLock {
-    _files: [File; 2],
+    _files: Vec<File>,
 }
 
 impl LinkLock {
-    /// Takes the locks below `state`, or says who holds them.
+    /// Takes the locks of the link, of its target and of further addresses below `state`, or says who holds them.
     ///
     /// # Errors
     /// `Locked` with the holder's process id.
-    pub fn acquire(state: &Path, spec: &LinkSpec) -> Result<Self, JournalError> {
+    pub fn acquire(state: &Path, spec: &LinkSpec, further: &[&str]) -> Result<Self, JournalError> {
         let id = spec.id();
-        let target = blake3::hash(spec.target.as_bytes()).to_hex();
-        let link = lock(state, &format!("link-{id}.lock"), || format!("link {id}"))?;
-        let target = lock(state, &format!("target-{}.lock", &target[..12]), || format!("target {}", spec.target))?;
-        Ok(Self { _files: [link, target] })
+        let mut files = vec![lock(state, &format!("link-{id}.lock"), || format!("link {id}"))?];
+        let mut targets: Vec<&str> = further.iter().copied().chain([spec.target.as_str()]).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        for target in targets {
+            let hash = blake3::hash(target.as_bytes()).to_hex();
+            files.push(lock(state, &format!("target-{}.lock", &hash[..12]), || format!("target {target}"))?);
+        }
+        Ok(Self { _files: files })
     }
 }
 
@@ -58,14 +63,17 @@ mod tests {
     #[test]
     fn the_second_taker_learns_the_first_ones_process() {
         let state = tempfile::tempdir().unwrap();
-        let held = LinkLock::acquire(state.path(), &spec("a")).unwrap();
+        let held = LinkLock::acquire(state.path(), &spec("a"), &["u"]).unwrap();
+        let staged = LinkSpec { target: "t.new".into(), ..spec("c") };
+        let taken = LinkLock::acquire(state.path(), &staged, &["u"]);
+        assert!(matches!(taken, Err(JournalError::Locked { .. })), "{taken:?}");
         for other in ["a", "b"] {
-            match LinkLock::acquire(state.path(), &spec(other)) {
+            match LinkLock::acquire(state.path(), &spec(other), &[]) {
                 Err(JournalError::Locked { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
                 other => panic!("{other:?}"),
             }
         }
         drop(held);
-        LinkLock::acquire(state.path(), &spec("b")).unwrap();
+        LinkLock::acquire(state.path(), &spec("b"), &[]).unwrap();
     }
 }

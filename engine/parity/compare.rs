@@ -1,11 +1,12 @@
-use super::rows::{compare_rows, fold_rows};
+use super::rows::{Found, compare_rows, fold_rows};
 use super::{CollectionParity, Difference, ParityReport};
 use crate::contract::{Collection, Fidelity, Result};
-use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Rows looked at one by one, at most; they are held in memory meanwhile.
+/// Rows looked at one by one in a pass, at most; those of one end are held in memory meanwhile.
 const EXAMINED_ROWS: u64 = 20_000;
+/// Passes over both ends to look at rows one by one, at most.
+const PASSES: usize = 8;
 /// Differences listed by id, at most; the rest is counted.
 const LISTED_DIFFERENCES: usize = 1_000;
 
@@ -46,6 +47,7 @@ pub async fn compare(
         source: source.to_owned(),
         target: target.to_owned(),
         collections: Vec::new(),
+        uncopied: Vec::new(),
         compared: vec![
             "number of rows, set of ids, and the digest of every row (id, document, metadata, vector), both ends read anew"
                 .to_owned(),
@@ -64,6 +66,23 @@ pub async fn compare(
     Ok(report)
 }
 
+/// Differing buckets with their rows, in groups of a pass each.
+fn passes(differing: Vec<(usize, u64)>) -> Vec<Vec<(usize, u64)>> {
+    let mut passes: Vec<Vec<(usize, u64)>> = Vec::new();
+    let mut room = 0;
+    for (bucket, rows) in differing {
+        match passes.last_mut() {
+            Some(pass) if rows <= room => pass.push((bucket, rows)),
+            _ => {
+                passes.push(vec![(bucket, rows)]);
+                room = EXAMINED_ROWS;
+            }
+        }
+        room = room.saturating_sub(rows);
+    }
+    passes
+}
+
 async fn compare_collection(
     Compared { name, source, target }: &Compared,
     fidelity: Fidelity,
@@ -75,22 +94,17 @@ async fn compare_collection(
         fold_rows(source, End::Source, batch_rows, progress),
         fold_rows(target, End::Target, batch_rows, progress),
     )?;
-    let differing = left.differing(&right);
-    let mut examined = HashSet::new();
-    let (mut budget, mut not_examined) = (EXAMINED_ROWS, 0);
-    for (bucket, rows) in &differing {
-        if examined.is_empty() || budget >= *rows {
-            budget = budget.saturating_sub(*rows);
-            examined.insert(*bucket);
-        } else {
-            not_examined += rows;
+    let (mut found, mut not_examined) = (Found::default(), 0);
+    for (pass, buckets) in passes(left.differing(&right)).into_iter().enumerate() {
+        if pass >= PASSES {
+            not_examined += buckets.iter().map(|(_, rows)| rows).sum::<u64>();
+            continue;
         }
+        let buckets = buckets.into_iter().map(|(bucket, _)| bucket).collect();
+        let more = compare_rows(source, target, fidelity, &buckets, batch_rows, progress).await?;
+        found.differences.extend(more.differences);
+        found.within_tolerance += more.within_tolerance;
     }
-    let mut found = if examined.is_empty() {
-        Default::default()
-    } else {
-        compare_rows(source, target, fidelity, &examined, batch_rows).await?
-    };
     if found.differences.len() > LISTED_DIFFERENCES {
         not_examined += (found.differences.len() - LISTED_DIFFERENCES) as u64;
         found.differences.truncate(LISTED_DIFFERENCES);

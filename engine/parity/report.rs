@@ -9,6 +9,9 @@ pub struct ParityReport {
     pub target: String,
     /// One entry per collection compared.
     pub collections: Vec<CollectionParity>,
+    /// Collections of the source that hold rows and have no part in the copy, though they were asked for: they came into
+    /// being after it was planned.
+    pub uncopied: Vec<String>,
     /// What was compared, in sentences.
     pub compared: Vec<String>,
     /// What was not, in sentences.
@@ -30,7 +33,7 @@ pub struct CollectionParity {
     pub within_tolerance: u64,
     /// Rows missing, extra or different that were found one by one.
     pub differences: Vec<Difference>,
-    /// Rows in differing buckets beyond those that were looked at one by one; 0 when the list above is complete.
+    /// Rows in differing groups that were not looked at one by one; 0 when the list above is complete.
     pub not_examined: u64,
     /// Rows of the source that have no vector.
     pub without_vector: u64,
@@ -84,7 +87,7 @@ impl CollectionParity {
 impl ParityReport {
     /// The verdict over all collections.
     pub fn verdict(&self) -> Verdict {
-        if self.difference_count() == 0 { Verdict::Equal } else { Verdict::Different }
+        if self.difference_count() == 0 && self.uncopied.is_empty() { Verdict::Equal } else { Verdict::Different }
     }
 
     /// Differences in all collections.

@@ -33,22 +33,25 @@ pub(super) struct Found {
     pub(super) within_tolerance: u64,
 }
 
-/// Compares the rows of some buckets one by one. Holds the rows of those buckets of one end in memory.
+/// Compares the rows of some buckets one by one; `progress` hears of each batch as of 0 further rows. Holds the rows of those buckets of one end in memory.
 pub(super) async fn compare_rows(
     source: &dyn Collection,
     target: &dyn Collection,
     fidelity: Fidelity,
     buckets: &HashSet<usize>,
     batch_rows: usize,
+    progress: &(dyn Fn(End, u64) + Send + Sync),
 ) -> Result<Found> {
     let mut kept: HashMap<String, Kept> = HashMap::new();
     let mut found = Found::default();
-    each_row(source, buckets, batch_rows, |row| {
+    let told = || progress(End::Source, 0);
+    each_row(source, buckets, batch_rows, told, |row| {
         kept.entry(row.id.to_owned()).and_modify(|kept| kept.copies += 1).or_insert_with(|| Kept::of(row));
     })
     .await?;
     let mut seen: HashMap<String, u32> = HashMap::new();
-    each_row(target, buckets, batch_rows, |row| {
+    let told = || progress(End::Target, 0);
+    each_row(target, buckets, batch_rows, told, |row| {
         let copies = seen.entry(row.id.to_owned()).or_default();
         *copies += 1;
         if *copies > 1 {
@@ -83,10 +86,12 @@ async fn each_row(
     end: &dyn Collection,
     buckets: &HashSet<usize>,
     batch_rows: usize,
+    told: impl Fn(),
     mut look: impl FnMut(Row<'_>),
 ) -> Result<()> {
     let mut batches = end.scan(ScanRequest { range: KeyRange::ALL, order: ScanOrder::Any, batch_rows });
     while let Some(batch) = batches.try_next().await? {
+        told();
         batch.rows().filter(|row| buckets.contains(&Fold::bucket_of(row.id))).for_each(&mut look);
     }
     Ok(())

@@ -201,7 +201,7 @@ fn a_second_process_on_the_same_link_learns_the_first_ones_pid() {
         target: format!("lance:{}", target.parent().unwrap().canonicalize().unwrap().join("target").display()),
         collections: vec![],
     };
-    let held = LinkLock::acquire(&state, &spec).unwrap();
+    let held = LinkLock::acquire(&state, &spec, &[]).unwrap();
     let run = Program::migrate(&source, &target, &state).run();
     assert_says(&run, REFUSED, &["in use by process", &std::process::id().to_string()]);
     assert!(!target.exists());

@@ -1,4 +1,4 @@
-use super::{Face, Workshop, overwrite};
+use super::{Face, Workshop, overwrite, restart};
 use crate::exit_code::Exit;
 use crate::logging;
 use crate::output;
@@ -8,7 +8,7 @@ use clap::Args;
 use palanquin_actors::{LinkOptions, StartLink};
 use palanquin_config::{Address, state_directory};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
-use palanquin_engine::journal::{Journal, LinkLock, SqliteJournal};
+use palanquin_engine::journal::{LinkLock, SqliteJournal};
 use palanquin_engine::link::{LinkKind, LinkSpec};
 use std::sync::Arc;
 
@@ -49,7 +49,11 @@ impl Migrate {
             let detail = "the target is the source, or one lies inside the other";
             return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&wanted.address));
         }
-        let target_address = if self.overwrite { overwrite::staging(&self.target) } else { self.target.clone() };
+        let target_address = if self.overwrite {
+            overwrite::staging(&self.target, &source.address, &self.collections)
+        } else {
+            self.target.clone()
+        };
         let target = registry.target(&target_address)?;
         let spec = LinkSpec {
             kind: LinkKind::Migrate,
@@ -60,15 +64,12 @@ impl Migrate {
         let state = state_directory(self.workshop.state, |name| std::env::var_os(name))
             .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))?;
         let journal = SqliteJournal::open(&state)?;
-        let lock = LinkLock::acquire(&state, &spec)?;
+        let lock = LinkLock::acquire(&state, &spec, &[&wanted.address])?;
         logging::start(&state).map_err(|error| Error::io("the log cannot be opened", error))?;
 
         let mut session = Session::start(Arc::new(journal.clone()))?;
         if self.restart {
-            session.wait(async {
-                let claim = journal.claim(&spec).await?;
-                journal.forget(&claim.link, claim.epoch).await
-            })?;
+            session.wait(restart::forget(&journal, &spec, &target))?;
         }
         if self.overwrite
             && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target_address, &self.target))?
@@ -79,13 +80,18 @@ impl Migrate {
         let options = LinkOptions { credit_bytes: self.workshop.credit.0, ..LinkOptions::default() };
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
         let face = self.face.choose();
-        let ended = session.show_until_ended(face, &spec)?;
-        if self.overwrite && ended == Exit::Verified {
+        let (exit, end) = session.show_until_ended(face, &spec);
+        if self.overwrite && exit == Exit::Verified {
+            // An empty copy proves nothing that would justify removing what is there.
+            if end.is_none_or(|end| end.rows == 0) {
+                output::note(face, &format!("nothing was copied, so {} stays as it was", wanted.address));
+                return Ok(Exit::Refused);
+            }
             overwrite::replace(&target_address, &self.target)?;
             session.wait(overwrite::forget(&journal, &spec))?;
             output::note(face, &format!("the verified copy is now {}", wanted.address));
         }
         session.close();
-        Ok(ended)
+        Ok(exit)
     }
 }

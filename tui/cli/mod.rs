@@ -3,6 +3,7 @@
 mod demo;
 mod migrate;
 mod overwrite;
+mod restart;
 
 use crate::exit_code::{Exit, TABLE};
 use crate::output;

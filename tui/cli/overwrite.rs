@@ -4,16 +4,28 @@ use palanquin_actors::PalaceSource;
 use palanquin_config::Address;
 use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
 use palanquin_engine::journal::{Journal, JournalError};
-use palanquin_engine::link::LinkSpec;
+use palanquin_engine::link::{LinkKind, LinkSpec};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Where the new copy is made.
-pub(super) fn staging(target: &Address) -> Address {
+/// Where the new copy is made: beside the target, a place of its own for each request.
+pub(super) fn staging(target: &Address, source: &str, collections: &[String]) -> Address {
+    let request = LinkSpec {
+        kind: LinkKind::Migrate,
+        source: source.to_owned(),
+        target: target.to_string(),
+        collections: collections.to_vec(),
+    };
     let mut name = target.path.file_name().unwrap_or_default().to_owned();
-    name.push(".palanquin-new");
+    name.push(format!(".palanquin-new-{}", request.id()));
     Address { path: target.path.with_file_name(name), ..target.clone() }
+}
+
+/// Where the old target waits for its removal, if it could not be exchanged in one step.
+fn set_aside(staging: &Address) -> PathBuf {
+    staging.path.with_added_extension("old")
 }
 
 /// Takes up an earlier run that verified its copy and was cut off before, or while, it took its place. Whether there was
@@ -47,6 +59,7 @@ pub(super) async fn take_up(
     };
     if in_place {
         remove(&staging.path)?;
+        remove(&set_aside(staging))?;
     } else if staging.path.exists() {
         replace(staging, target)?;
     } else {
@@ -62,13 +75,23 @@ pub(super) fn replace(staging: &Address, target: &Address) -> Result<()> {
     let failed = |error: std::io::Error| {
         Error::io("the verified copy could not take the target's place", error).in_palace(target)
     };
-    if target.path.exists() {
-        renameat_with(CWD, &staging.path, CWD, &target.path, RenameFlags::EXCHANGE)
-            .map_err(|error| failed(error.into()))?;
-        sync_parent(&target.path).map_err(failed)?;
-        remove(&staging.path)
-    } else {
-        std::fs::rename(&staging.path, &target.path).and_then(|()| sync_parent(&target.path)).map_err(failed)
+    if !target.path.exists() {
+        std::fs::rename(&staging.path, &target.path).and_then(|()| sync_parent(&target.path)).map_err(failed)?;
+        return remove(&set_aside(staging));
+    }
+    match renameat_with(CWD, &staging.path, CWD, &target.path, RenameFlags::EXCHANGE) {
+        Ok(()) => {
+            sync_parent(&target.path).map_err(failed)?;
+            remove(&staging.path)
+        }
+        // This file system cannot exchange: the old target is set aside first. Cut off in between, the same command
+        // finds no target and a verified copy, and puts it in place.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            std::fs::rename(&target.path, set_aside(staging)).map_err(failed)?;
+            std::fs::rename(&staging.path, &target.path).and_then(|()| sync_parent(&target.path)).map_err(failed)?;
+            remove(&set_aside(staging))
+        }
+        Err(error) => Err(failed(error.into())),
     }
 }
 

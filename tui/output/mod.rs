@@ -7,7 +7,7 @@ pub(crate) mod plain;
 mod summary;
 
 pub(crate) use cadence::Cadence;
-pub(crate) use summary::{failure, note, summary};
+pub(crate) use summary::{complain, failure, note, summary};
 
 /// How a command shows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,36 +6,44 @@ use palanquin_engine::contract::advice::operator_sentence;
 use palanquin_engine::contract::{Error, Severity};
 use palanquin_engine::link::{LinkSpec, Outcome};
 use palanquin_engine::parity::{CollectionParity, Difference, ParityReport};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// Differences named in the summary; the rest is counted.
 const NAMED: usize = 10;
 
 /// What became of a link, printed on the normal screen once it has ended.
-#[allow(clippy::print_stdout, reason = "the summary is the program's output")]
 pub(crate) fn summary(face: Face, spec: &LinkSpec, end: &LinkEnd, exit: Exit) {
     match face {
-        Face::Json => println!("{}", json::result(end, exit, headline(end, exit))),
-        Face::Plain | Face::Dashboard { .. } => print!("{}", text(spec, end, exit)),
+        Face::Json => print(&json::result(end, exit, headline(end, exit))),
+        Face::Plain | Face::Dashboard { .. } => print(text(spec, end, exit).trim_end()),
     }
 }
 
 /// A failure before there was a link, printed where errors go (as JSON: where the other lines go).
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the failure is the program's output")]
 pub(crate) fn failure(face: Face, error: &Error, exit: Exit) {
     match face {
-        Face::Json => println!("{}", json::failure(error, exit)),
-        Face::Plain | Face::Dashboard { .. } => eprintln!("palanquin: {error}"),
+        Face::Json => print(&json::failure(error, exit)),
+        Face::Plain | Face::Dashboard { .. } => complain(&error.to_string()),
     }
 }
 
 /// Something to add to the summary.
-#[allow(clippy::print_stdout, reason = "the note is the program's output")]
 pub(crate) fn note(face: Face, text: &str) {
     match face {
-        Face::Json => println!("{}", json::note(text)),
-        Face::Plain | Face::Dashboard { .. } => println!("  {text}"),
+        Face::Json => print(&json::note(text)),
+        Face::Plain | Face::Dashboard { .. } => print(&format!("  {text}")),
     }
+}
+
+/// Prints a line; a reader that has gone is no reason to stop.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints a line where complaints go, under the program's name.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "palanquin: {line}");
 }
 
 fn headline(end: &LinkEnd, exit: Exit) -> &'static str {
@@ -88,9 +96,13 @@ fn report_lines(report: &ParityReport, put: &mut impl FnMut(String)) {
         for difference in collection.differences.iter().take(NAMED) {
             put(format!("          {}", difference_line(difference)));
         }
-        let unnamed = collection.difference_count() - collection.differences.len().min(NAMED) as u64;
+        let unnamed = collection.differences.len().saturating_sub(NAMED);
         if unnamed > 0 {
-            put(format!("          and {} more", counted(unnamed, "difference")));
+            put(format!("          and {} more", counted(unnamed as u64, "difference")));
+        }
+        if collection.not_examined > 0 {
+            let rows = counted(collection.not_examined, "row");
+            put(format!("          {rows} in groups that differ were not looked at one by one"));
         }
     }
     put(format!("  compared      {}", report.compared.join("; ")));

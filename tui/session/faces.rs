@@ -1,5 +1,5 @@
 use crate::dashboard::{self, Ending};
-use crate::output::{Cadence, Face, json, plain};
+use crate::output::{Cadence, Face, complain, json, plain};
 use palanquin_actors::Command;
 use palanquin_actors::board::Snapshot;
 use std::io::Write;
@@ -69,10 +69,9 @@ impl Shown {
     }
 
     /// Says something to the operator where lines can be said.
-    #[allow(clippy::print_stderr, reason = "what the operator is told")]
     pub(super) fn say(&self, text: &str) {
         if !self.is_dashboard() {
-            eprintln!("palanquin: {text}");
+            complain(text);
         }
     }
 

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 /// What ended a wait.
 enum Happening {
     Ended(LinkEnd),
+    EngineGone,
     Signal(Urgency),
     FaceLeft(faces::Left),
 }
@@ -107,11 +108,15 @@ impl Session {
             let happening = self.runtime.block_on(async {
                 tokio::select! {
                     biased;
-                    Some(end) = engine.next_end() => Happening::Ended(end),
+                    end = engine.next_end() => end.map_or(Happening::EngineGone, Happening::Ended),
                     urgency = signals.next() => Happening::Signal(urgency),
                     left = shown.left() => Happening::FaceLeft(left),
                 }
             });
+            // A halted link that was resumed has yet to end.
+            if !self.engine.board().borrow().link(&id).is_some_and(|link| link.state.is_final()) {
+                last = None;
+            }
             match happening {
                 Happening::Ended(end) if end.link == id => {
                     last = Some(end);
@@ -120,6 +125,7 @@ impl Session {
                     }
                 }
                 Happening::Ended(_) => {}
+                Happening::EngineGone => return last,
                 Happening::Signal(Urgency::Drain) => {
                     draining = true;
                     self.engine.drain();
@@ -145,18 +151,17 @@ impl Session {
     }
 
     /// Shows a link until its end and prints the summary.
-    pub(crate) fn show_until_ended(&mut self, face: Face, spec: &LinkSpec) -> Result<Exit> {
+    pub(crate) fn show_until_ended(&mut self, face: Face, spec: &LinkSpec) -> (Exit, Option<LinkEnd>) {
         let mut shown = self.show(face, &format!("{} {}", spec.kind, spec.id()), true);
         let end = self.wait_for_end(&mut shown, spec, Until::Left);
         shown.close(&self.runtime);
         let Some(end) = end else {
             shown.say("left before everything under way was durable; the same command continues it");
-            return Ok(Exit::Interrupted);
+            return (Exit::Interrupted, None);
         };
-        let phase = self.engine.board().borrow().link(&spec.id()).and_then(|link| link.state.phase());
-        let exit = Exit::of_end(&end, phase);
+        let exit = Exit::of_end(&end);
         output::summary(face, spec, &end, exit);
-        Ok(exit)
+        (exit, Some(end))
     }
 
     /// Drains every link and ends the engine.

@@ -1,6 +1,6 @@
 use super::{Desk, Done, Pair};
-use crate::palace::{Compare, Connect};
-use actix::MailboxError;
+use crate::palace::{Compare, Connect, PalaceActor};
+use actix::{Addr, MailboxError};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
     Collection, CollectionInfo, CollectionSpec, Error, ErrorKind, KeyRange, Metric, OpenMode, Palace, Result,
@@ -35,9 +35,9 @@ impl Prepared {
 /// is stored.
 pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let setup = &desk.setup;
-    let source = connect(&setup.source.actor, OpenMode::Read).await?;
+    let source = connect(&setup.source.actor, OpenMode::Read, true).await?;
     desk.heartbeat.beat();
-    let there = match connect(&setup.target.actor, OpenMode::Write).await {
+    let there = match connect(&setup.target.actor, OpenMode::Write, true).await {
         Ok(target) => Some(target),
         Err(error) if error.kind() == ErrorKind::PalaceNotFound => None,
         Err(error) if error.kind() == ErrorKind::NotAPalace => {
@@ -63,15 +63,16 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
     if claim.ending.is_some() {
         return Err(exists(desk, "it holds the finished copy of this very link"));
     }
-    let target = connect(&setup.target.actor, OpenMode::Create).await?;
+    let target = connect(&setup.target.actor, OpenMode::Create, false).await?;
     let pairs = open_pairs(desk, &claim, &plan, source.as_ref(), target.as_ref()).await?;
     compare_identities(desk, &pairs).await?;
     let prepared = Prepared { epoch: claim.epoch, plan, positions: claim.positions, pairs };
     Ok(if desk.is_stopping() { Done::Stopped } else { Done::Checked(Arc::new(prepared)) })
 }
 
-async fn connect(actor: &actix::Addr<crate::palace::PalaceActor>, mode: OpenMode) -> Result<Arc<dyn Palace>> {
-    actor.send(Connect(mode)).await.unwrap_or_else(|error: MailboxError| {
+/// The palace, opened anew if `fresh`: what was exchanged under an open connection is then noticed.
+pub(super) async fn connect(actor: &Addr<PalaceActor>, mode: OpenMode, fresh: bool) -> Result<Arc<dyn Palace>> {
+    actor.send(Connect { mode, fresh }).await.unwrap_or_else(|error: MailboxError| {
         Err(Error::new(ErrorKind::Unavailable, "the palace's actor does not answer").with_source(error))
     })
 }
@@ -94,11 +95,16 @@ async fn make_plan(desk: &Desk, source: &dyn Palace) -> Result<Plan> {
     let setup = &desk.setup;
     let mut plan = Plan { collections: Vec::new(), without_dimension: Vec::new() };
     for info in wanted(desk, source.collections().await?)? {
+        // Opening it also tells why it cannot be used, which a list does not.
+        let collection = source.collection(&info.name).await?;
         let Some(dimension) = info.dimension else {
+            if info.rows > 0 {
+                let error = Error::new(ErrorKind::Corrupt, "it has rows and no width of vectors");
+                return Err(error.in_palace(&setup.source.address).in_collection(info.name));
+            }
             plan.without_dimension.push(info.name);
             continue;
         };
-        let collection = source.collection(&info.name).await?;
         readable(desk, &info.name, collection.as_ref()).await?;
         // Taken before the scan: whatever changes from here on is replayed after it.
         let head = if setup.spec.kind == LinkKind::Mirror { collection.feed_head().await? } else { None };
@@ -165,8 +171,10 @@ async fn open_pairs(
         let has_rows =
             claim.positions.partitions().any(|(collection, _, position)| collection == index && position.rows > 0);
         if has_rows && !there.iter().any(|collection| &collection.name == name) {
-            let detail = "rows were copied to it and the collection is gone; delete the target and use --restart";
-            return Err(Error::new(ErrorKind::Corrupt, detail).in_palace(&setup.target.address).in_collection(name));
+            let detail = "rows were copied to it and the collection is gone; begin anew with --restart";
+            return Err(Error::new(ErrorKind::CursorExpired, detail)
+                .in_palace(&setup.target.address)
+                .in_collection(name));
         }
         let to = target.create_collection(&planned.spec).await?;
         pairs.push(Pair { name: name.clone(), source: from, target: to });

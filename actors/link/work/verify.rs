@@ -1,5 +1,6 @@
+use super::check::connect;
 use super::{Desk, Done, News, Prepared};
-use palanquin_engine::contract::{Fidelity, Result};
+use palanquin_engine::contract::{Fidelity, OpenMode, Result};
 use palanquin_engine::parity::{Compared, compare};
 use std::sync::Arc;
 
@@ -23,7 +24,18 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
         () = desk.shift.stop.cancelled() => return Ok(Done::Stopped),
         report = comparing => report?,
     };
-    for name in &prepared.plan.without_dimension {
+    let source = connect(&setup.source.actor, OpenMode::Read, false).await?;
+    for info in source.collections().await? {
+        let wanted = setup.spec.collections.is_empty() || setup.spec.collections.contains(&info.name);
+        if wanted && info.rows > 0 && !prepared.pairs.iter().any(|pair| pair.name == info.name) {
+            report
+                .not_compared
+                .push(format!("collection {}: it came into being after the plan and is not copied", info.name));
+            report.uncopied.push(info.name);
+        }
+    }
+    let empty = |name: &&String| !report.uncopied.contains(name);
+    for name in prepared.plan.without_dimension.iter().filter(empty) {
         report.not_compared.push(format!(
             "collection {name}: it is empty and has no vector width yet, so it was not made in the target"
         ));

@@ -13,7 +13,7 @@ use clap::Args;
 use palanquin_actors::board::LinkView;
 use palanquin_actors::{LinkOptions, PalaceSource, StartLink};
 use palanquin_config::Address;
-use palanquin_engine::contract::{Error, Fidelity, OpenMode, Result};
+use palanquin_engine::contract::{Error, ErrorKind, Fidelity, OpenMode, Result};
 use palanquin_engine::journal::SqliteJournal;
 use palanquin_engine::link::{LinkKind, LinkSpec, LinkState, Outcome, Phase};
 use palanquin_engine::parity::{Compared, ParityReport, Verdict, compare};
@@ -81,7 +81,7 @@ impl Stage {
         let copy_spec = copy.spec.clone();
         session.start_link(copy)?;
         let Some(end) = session.wait_for_end(shown, &copy_spec, Until::Ended) else {
-            return Err(Error::new(palanquin_engine::contract::ErrorKind::Busy, "the demonstration was left"));
+            return Err(Error::new(ErrorKind::Busy, "the demonstration was left"));
         };
         let verified = end.outcome == Outcome::Verified;
         let mut epilogue = Epilogue { copy: (copy_spec, end), mirror: None, parity: None };
@@ -92,25 +92,27 @@ impl Stage {
         let spec = mirror.spec.clone();
         session.start_link(mirror)?;
         let stop = CancellationToken::new();
-        let writing = session.runtime().spawn(writer::write(self.first.clone(), stop.clone()));
-        if !matches!(face, output::Face::Dashboard { .. }) {
-            let id = spec.id();
-            let followed = |link: &LinkView| link.changes_applied >= CHANGES_FOLLOWED;
-            session
-                .watch_until(|snapshot| snapshot.link(&id).is_some_and(|link| followed(link) || link.state.is_final()));
+        let mut writing = session.runtime().spawn(writer::write(self.first.clone(), stop.clone()));
+        if matches!(face, output::Face::Dashboard { .. }) {
+            session.wait_for_end(shown, &spec, Until::Left);
             stop.cancel();
+            written(session.runtime().block_on(&mut writing))?;
+        } else {
+            let id = spec.id();
+            session.watch_until(|snapshot| {
+                let link = snapshot.link(&id);
+                let followed = |link: &LinkView| link.changes_applied >= CHANGES_FOLLOWED || link.state.is_final();
+                writing.is_finished() || link.is_some_and(followed)
+            });
+            stop.cancel();
+            written(session.runtime().block_on(&mut writing))?;
             let stopped_ms = jiff::Timestamp::now().as_millisecond();
             session.watch_until(|snapshot| {
                 snapshot.link(&id).is_some_and(|link| link.state.is_final() || is_level(link, stopped_ms))
             });
             session.drain();
+            session.wait_for_end(shown, &spec, Until::Left);
         }
-        session.wait_for_end(shown, &spec, Until::Left);
-        stop.cancel();
-        let written = session.runtime().block_on(writing);
-        written.map_err(|error| {
-            Error::new(palanquin_engine::contract::ErrorKind::Internal, "the writer panicked").with_source(error)
-        })??;
         epilogue.mirror = session.board().borrow().links.iter().find(|link| link.id == spec.id()).cloned();
         if !matches!(face, output::Face::Dashboard { .. }) {
             epilogue.parity = Some(session.wait(self.compare_copies())?);
@@ -139,6 +141,11 @@ impl Stage {
     }
 }
 
+/// How the writer ended.
+fn written(end: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    end.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, "the writer panicked").with_source(error)))
+}
+
 /// Whether a mirror has looked at its source since `stopped_ms` and found nothing it had not applied.
 fn is_level(link: &LinkView, stopped_ms: i64) -> bool {
     let nothing_new = link.lag.as_ref().is_some_and(|lag| lag.rows == 0 && lag.measured_at_ms > stopped_ms + 1_000);
@@ -146,28 +153,23 @@ fn is_level(link: &LinkView, stopped_ms: i64) -> bool {
 }
 
 impl Epilogue {
-    #[allow(clippy::print_stdout, reason = "the summary is the program's output")]
     fn tell(&self, face: output::Face) -> Exit {
         let (spec, end) = &self.copy;
-        let exit = Exit::of_end(end, None);
+        let exit = Exit::of_end(end);
         output::summary(face, spec, end, exit);
         if face == output::Face::Json {
             return self.parity.as_ref().map_or(exit, exit_of);
         }
         if let Some(mirror) = &self.mirror {
-            println!("mirror: {} changes of the first copy carried into the second", mirror.changes_applied);
+            let changes = mirror.changes_applied;
+            output::note(face, &format!("mirror: {changes} changes of the first copy carried into the second"));
         }
-        match &self.parity {
-            Some(parity) => {
-                println!("  {} rows equal, {} differences", parity.equal_rows(), parity.difference_count());
-                println!("Try it on a palace of yours: palanquin migrate PATH lance:NEW-PATH");
-                exit_of(parity)
-            }
-            None => {
-                println!("Try it on a palace of yours: palanquin migrate PATH lance:NEW-PATH");
-                exit
-            }
+        if let Some(parity) = &self.parity {
+            let (equal, differences) = (parity.equal_rows(), parity.difference_count());
+            output::note(face, &format!("both copies: {equal} rows equal, {differences} differences"));
         }
+        output::note(face, "try it on a palace of yours: palanquin migrate PATH lance:NEW-PATH");
+        self.parity.as_ref().map_or(exit, exit_of)
     }
 }
 

@@ -1,0 +1,38 @@
+//! Beginning anew: what an interrupted run copied is removed, its plan and positions are forgotten.
+
+use palanquin_actors::PalaceSource;
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
+use palanquin_engine::journal::Journal;
+use palanquin_engine::link::LinkSpec;
+
+/// Forgets the link. Its target is removed if it holds nothing but what the link's own plan made.
+///
+/// # Errors
+/// `PalaceExists`, with nothing forgotten, if the copy was finished or the target holds anything else.
+pub(super) async fn forget(journal: &dyn Journal, spec: &LinkSpec, target: &PalaceSource) -> Result<()> {
+    let claim = journal.claim(spec).await?;
+    if let Some(plan) = &claim.plan {
+        let refused = |detail: &str| Err(Error::new(ErrorKind::PalaceExists, detail).in_palace(&target.address));
+        match target.backend.open(&target.palace, OpenMode::Read).await {
+            Ok(palace) => {
+                if claim.ending.is_some() {
+                    return refused("it holds the finished copy of this very link, which is no interrupted run");
+                }
+                let made: Vec<_> = plan.collections.iter().map(|planned| Some(&planned.spec.incarnation)).collect();
+                let there = palace.collections().await?;
+                if !there.iter().all(|collection| made.contains(&collection.incarnation.as_ref())) {
+                    return refused("it holds more than the interrupted run made");
+                }
+                drop(palace);
+                if let Some(path) = &target.palace.local_path {
+                    let failed = |error| Error::io("the unfinished copy cannot be removed", error);
+                    std::fs::remove_dir_all(path).map_err(|error| failed(error).in_palace(&target.address))?;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::PalaceNotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    journal.forget(&claim.link, claim.epoch).await?;
+    Ok(())
+}
