@@ -5,6 +5,8 @@ use crate::layout;
 use crate::{directory, sidecar, state};
 use async_trait::async_trait;
 use lance::dataset::WriteParams;
+use lance::io::ObjectStoreRegistry;
+use lance::session::Session;
 use lancedb::connection::Connection;
 use lancedb::table::WriteOptions;
 use palanquin_engine::contract::{
@@ -17,6 +19,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Bytes Lance may cache of indices, and of manifests and file footers. Its own defaults are gigabytes, which a copy would
+/// slowly fill with footers it has no more use for.
+const INDEX_CACHE: usize = 16 << 20;
+const METADATA_CACHE: usize = 16 << 20;
 
 /// An open LanceDB directory.
 pub(crate) struct LancePalace {
@@ -37,7 +44,9 @@ impl LancePalace {
         let Some(address) = path.to_str() else {
             return Err(place.error(ErrorKind::InvalidRequest, "the path is not Unicode, which LanceDB needs"));
         };
-        let connection = lancedb::connect(address).read_consistency_interval(Duration::ZERO).execute().await;
+        let caches = Arc::new(Session::new(INDEX_CACHE, METADATA_CACHE, Arc::new(ObjectStoreRegistry::default())));
+        let connect = lancedb::connect(address).session(caches).read_consistency_interval(Duration::ZERO);
+        let connection = connect.execute().await;
         let connection = connection.map_err(|error| place.store("could not open the directory", error))?;
         Ok(Self { path, mode, place, connection, sync, durability: Mutex::default() })
     }

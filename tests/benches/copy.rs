@@ -6,6 +6,7 @@
 
 use arrow_array::RecordBatchIterator;
 use futures::TryStreamExt;
+use mimalloc::MiMalloc;
 use palanquin_actors::{Engine, LinkOptions, PalaceSource, StartLink};
 use palanquin_chroma::ChromaBackend;
 use palanquin_engine::contract::{Backend, KeyRange, OpenMode, PalaceRef, ScanOrder, ScanRequest};
@@ -19,6 +20,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Rows of a commit of the raw append, as Palanquin commits them.
 const COMMIT_ROWS: usize = 10_000;
