@@ -236,7 +236,7 @@ fn a_panic_of_the_links_actor_is_survived_and_told() {
 #[test]
 fn a_panic_while_a_palace_is_opened_restarts_it_and_its_link() {
     let fault = |world: &World| world.source_faults.inject(Point::Open, 0, Fault::Panic);
-    assert_copied_after(fault, "palace memory:source panicked: an injected panic at Open");
+    assert_copied_after(fault, "supervisor of palace memory:source: panicked: an injected panic at Open");
 }
 
 #[test]
