@@ -114,3 +114,14 @@ fn a_migration_on_a_terminal_ends_with_its_summary_on_the_normal_screen() {
     assert_eq!(code, 0, "{screen}");
     assert!(!alternate && screen.contains("copied and verified"), "{screen}");
 }
+
+#[test]
+fn a_refused_migration_on_a_terminal_ends_by_itself_and_says_why() {
+    let scratch = Scratch::new();
+    let (nowhere, target, state) = (scratch.path("nowhere"), scratch.path("target"), scratch.path("state"));
+    let target = format!("lance:{}", target.display());
+    let arguments = ["migrate", nowhere.to_str().unwrap(), &target, "--state", state.to_str().unwrap()];
+    let (code, screen, alternate) = Terminal::run(&arguments, &scratch, (100, 30)).end();
+    assert_eq!(code, 2, "{screen}");
+    assert!(!alternate && screen.contains("PalaceNotFound"), "{screen}");
+}

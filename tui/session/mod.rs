@@ -98,7 +98,7 @@ impl Session {
 
     /// Waits for the end of `link`. Ctrl-C and SIGTERM drain; the second time they leave at once, with `None` unless the
     /// link had ended. With [`Until::Left`] a dashboard stays until the operator leaves it, and a halted link may be
-    /// resumed from it.
+    /// resumed from it, unless it was refused before a row was copied.
     pub(crate) fn wait_for_end(&mut self, shown: &mut Shown, link: &LinkSpec, until: Until) -> Option<LinkEnd> {
         let id = link.id();
         let mut last: Option<LinkEnd> = None;
@@ -119,8 +119,10 @@ impl Session {
             }
             match happening {
                 Happening::Ended(end) if end.link == id => {
+                    // Nothing an operator does on the dashboard mends a request that was refused.
+                    let refused = matches!(Exit::of_end(&end), Exit::BadInput | Exit::Refused);
                     last = Some(end);
-                    if until == Until::Ended || draining || !shown.is_dashboard() {
+                    if until == Until::Ended || draining || refused || !shown.is_dashboard() {
                         return last;
                     }
                 }
