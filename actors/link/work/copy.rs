@@ -31,7 +31,13 @@ enum Handed {
 /// ends, the other comes to an end by itself, so that nothing is cut off in the middle of a commit.
 pub(super) async fn run(desk: &Desk, prepared: Arc<Prepared>) -> Result<Done> {
     let (hand_on, handed) = mpsc::channel(HANDS);
-    let target = TargetDriver { desk: desk.clone(), pairs: prepared.pairs.clone(), under_way: None, held: Vec::new() };
+    let target = TargetDriver {
+        desk: desk.clone(),
+        pairs: prepared.pairs.clone(),
+        under_way: None,
+        held: Vec::new(),
+        found_empty: None,
+    };
     let target = AbortOnDropHandle::new(tokio::spawn(target.run(handed)));
     let source = AbortOnDropHandle::new(tokio::spawn(scan(desk.clone(), prepared, hand_on)));
     let written = ended("the target driver", target.await);
@@ -118,6 +124,8 @@ struct TargetDriver {
     pairs: Vec<Pair>,
     under_way: Option<UnderWay>,
     held: Vec<(RowBatch, Held)>,
+    /// The collection being written, and whether this run found it empty.
+    found_empty: Option<(usize, bool)>,
 }
 
 /// The partition being written.
@@ -134,7 +142,7 @@ impl TargetDriver {
         while let Some(next) = handed.recv().await {
             match next {
                 Handed::Begin { collection, partition, range, from } => {
-                    let occupied_upto = self.pairs[collection].target.last_id(&range).await?;
+                    let occupied_upto = self.occupied_upto(collection, &range).await?;
                     self.under_way = Some(UnderWay { collection, partition, position: from, occupied_upto });
                 }
                 Handed::Rows(batch, held) => {
@@ -149,6 +157,18 @@ impl TargetDriver {
         }
         // The source driver stopped: what it handed on is still made durable.
         self.commit(false).await
+    }
+
+    /// The greatest id of a range that an earlier run has written. A collection that was empty when this run came to it
+    /// has none, which spares a look at every row written since.
+    async fn occupied_upto(&mut self, collection: usize, range: &KeyRange) -> Result<Option<String>> {
+        let target = &self.pairs[collection].target;
+        let found_empty = match self.found_empty {
+            Some((known, empty)) if known == collection => empty,
+            _ => target.count().await? == 0,
+        };
+        self.found_empty = Some((collection, found_empty));
+        if found_empty && !self.desk.shift.suspect { Ok(None) } else { target.last_id(range).await }
     }
 
     fn is_full(&self) -> bool {
