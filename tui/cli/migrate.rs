@@ -27,7 +27,7 @@ pub(super) struct Migrate {
     /// Replace the target, once the new copy is verified; until then it stays as it is
     #[arg(long)]
     overwrite: bool,
-    /// Forget what an interrupted run of this command has done and begin anew
+    /// Remove what an interrupted run of this command has copied, and begin anew
     #[arg(long)]
     restart: bool,
     #[command(flatten)]
