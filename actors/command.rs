@@ -11,6 +11,13 @@ pub enum Command {
         /// What.
         kind: ActKind,
     },
+    /// Run maintenance on a palace; its [`runs`](crate::board::PalaceView::runs) show how far it is.
+    Maintain {
+        /// Address of the palace.
+        palace: String,
+        /// A kind its backend advertises.
+        kind: String,
+    },
     /// Stop every link at the next durable position and end.
     Drain,
 }

@@ -27,7 +27,8 @@ pub struct ReadRow {
 pub fn read_lance(path: &Path) -> Vec<ReadRow> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let palace = LanceBackend::new().open(&PalaceRef::local(path), OpenMode::Read).await.expect("a Lance palace");
+        let palace =
+            LanceBackend::new().open(&PalaceRef::local(path), OpenMode::Read.into()).await.expect("a Lance palace");
         let mut rows = Vec::new();
         for info in palace.collections().await.expect("its collections") {
             let collection = palace.collection(&info.name).await.expect("a collection");

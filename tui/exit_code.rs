@@ -51,8 +51,12 @@ impl Exit {
             | ErrorKind::NotAPalace
             | ErrorKind::UnsupportedFormat
             | ErrorKind::Corrupt
+            | ErrorKind::UnsupportedFilter
+            | ErrorKind::UnsupportedMaintenanceKind
+            | ErrorKind::RowRefused
             | ErrorKind::InvalidRequest => Self::BadInput,
             ErrorKind::PalaceExists
+            | ErrorKind::IdExists
             | ErrorKind::InUse
             | ErrorKind::DimensionMismatch
             | ErrorKind::EmbedderIdentityMismatch

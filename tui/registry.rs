@@ -3,7 +3,9 @@
 use palanquin_actors::PalaceSource;
 use palanquin_chroma::ChromaBackend;
 use palanquin_config::Address;
-use palanquin_engine::contract::{Backend, Error, ErrorKind, Result};
+use palanquin_engine::contract::{
+    Backend, BackendChoice, Error, ErrorKind, Result, SelectedBy, enforce, select_backend,
+};
 use palanquin_lance::LanceBackend;
 use std::sync::Arc;
 
@@ -12,42 +14,43 @@ pub(crate) struct Registry(Vec<Arc<dyn Backend>>);
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self(vec![Arc::new(ChromaBackend::new()), Arc::new(LanceBackend::new())])
+        let backends: [Arc<dyn Backend>; 2] = [Arc::new(ChromaBackend::new()), Arc::new(LanceBackend::new())];
+        Self(backends.map(enforce).to_vec())
     }
 
-    /// The palace at an address that is to be read. Its backend is the one named, else `MEMPALACE_BACKEND`, else the one
-    /// whose artefacts lie there, else Chroma (§3.3).
-    pub(crate) fn source(&self, address: &Address) -> Result<PalaceSource> {
-        let named = address.backend.clone().or_else(|| std::env::var("MEMPALACE_BACKEND").ok());
-        let backend = match named {
-            Some(name) => self.named(&name)?,
-            None => match self.0.iter().find(|backend| backend.detect(&address.path)) {
-                Some(backend) => Arc::clone(backend),
-                None => self.named("chroma")?,
-            },
+    /// Every backend, in the order they were registered.
+    #[allow(dead_code)]
+    pub(crate) fn backends(&self) -> &[Arc<dyn Backend>] {
+        &self.0
+    }
+
+    /// The palace at an address that is to be read, and what chose its backend (§3.3).
+    pub(crate) fn found(&self, address: &Address, backend: Option<&str>) -> Result<(PalaceSource, SelectedBy)> {
+        let environment = std::env::var("MEMPALACE_BACKEND").ok();
+        let choice = BackendChoice {
+            explicit: backend.or(address.backend.as_deref()),
+            configured: None,
+            environment: environment.as_deref(),
+            path: Some(&address.path),
         };
-        Ok(palace(address, backend))
+        let (backend, by) = select_backend(&self.0, choice)?;
+        Ok((palace(address, backend), by))
     }
 
-    /// The palace at an address that is to be made. Detection is never for new palaces, so the backend must be named.
+    /// The palace at an address that is to be read.
+    pub(crate) fn source(&self, address: &Address) -> Result<PalaceSource> {
+        self.found(address, None).map(|(palace, _)| palace)
+    }
+
+    /// The palace at an address that is to be made. Detection is never for new palaces, and neither is the default of a
+    /// backend that cannot be written: the backend must be named.
     pub(crate) fn target(&self, address: &Address) -> Result<PalaceSource> {
-        let named = address.backend.clone().or_else(|| std::env::var("MEMPALACE_BACKEND").ok());
-        match named {
-            Some(name) => Ok(palace(address, self.named(&name)?)),
-            None => {
-                let detail = format!("say which backend the target is for, as in lance:{}", address.path.display());
-                Err(Error::new(ErrorKind::InvalidRequest, detail))
-            }
+        let environment = std::env::var("MEMPALACE_BACKEND").ok().filter(|name| !name.is_empty());
+        if address.backend.is_none() && environment.is_none() {
+            let detail = format!("say which backend the target is for, as in lance:{}", address.path.display());
+            return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
-    }
-
-    fn named(&self, name: &str) -> Result<Arc<dyn Backend>> {
-        let found = self.0.iter().find(|backend| backend.descriptor().name == name);
-        found.map(Arc::clone).ok_or_else(|| {
-            let names: Vec<_> = self.0.iter().map(|backend| backend.descriptor().name).collect();
-            let detail = format!("there is no backend {name}; there are: {}", names.join(", "));
-            Error::new(ErrorKind::InvalidRequest, detail)
-        })
+        self.source(address)
     }
 }
 

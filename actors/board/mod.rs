@@ -2,9 +2,11 @@
 //!
 //! Actors change it through a [`Board`]; nobody reads an actor's state directly.
 
+mod maintenance;
 mod publish;
 mod snapshot;
 
+pub use maintenance::{MaintenanceRun, RunState};
 pub use publish::Board;
 pub use snapshot::{
     Act, ActKind, ActStatus, CollectionView, Connection, EventEntry, Lag, LinkView, PalaceView, ParityView, Snapshot,

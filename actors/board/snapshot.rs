@@ -1,5 +1,6 @@
+use super::MaintenanceRun;
 use palanquin_engine::contract::{
-    CaptureLevel, EmbedderIdentity, Finding, Health, IdentityState, MaintenanceState, Metric,
+    CaptureLevel, EmbedderIdentity, Fidelity, Finding, Health, IdentityState, MaintenanceKind, MaintenanceState, Metric,
 };
 use palanquin_engine::link::{Eta, Event, LinkId, LinkKind, LinkState, Rates};
 use serde::Serialize;
@@ -75,8 +76,14 @@ pub struct PalaceView {
     pub checked_at_ms: Option<i64>,
     /// Tokens its backend advertises.
     pub capabilities: Vec<String>,
-    /// Maintenance kinds its backend advertises.
-    pub maintenance_kinds: Vec<String>,
+    /// Maintenance kinds its backend advertises, and what each does to this store.
+    pub maintenance_kinds: &'static [MaintenanceKind],
+    /// Maintenance runs asked for, oldest first; those that ended long ago fall off.
+    pub runs: Vec<MaintenanceRun>,
+    /// Metrics its collections can be made with.
+    pub metrics: &'static [Metric],
+    /// How faithfully vectors come back.
+    pub fidelity: Fidelity,
     /// How it can be followed.
     pub capture: Option<CaptureLevel>,
     /// The store's condition in its own terms, as of the last check.

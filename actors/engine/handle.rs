@@ -89,14 +89,18 @@ impl Engine {
     /// If a backend declares another major version of the contract (§9), or the engine has ended.
     pub fn start_link(&self, link: StartLink) -> Result<(), EngineError> {
         for end in [&link.source, &link.target] {
-            let descriptor = end.backend.descriptor();
-            if !descriptor.spec_version.is_supported() {
-                let detail = format!("backend {} speaks contract {}", descriptor.name, descriptor.spec_version);
-                let kind = palanquin_engine::contract::ErrorKind::BackendVersionMismatch;
-                return Err(Error::new(kind, detail).into());
-            }
+            end.backend.descriptor().check_spec_version()?;
         }
         self.requests.send(Request::StartLink(Box::new(link))).map_err(|_| EngineError::Gone)
+    }
+
+    /// Opens a palace for reading and shows it on the board, link or no link.
+    ///
+    /// # Errors
+    /// As [`start_link`](Self::start_link).
+    pub fn show_palace(&self, palace: PalaceSource) -> Result<(), EngineError> {
+        palace.backend.descriptor().check_spec_version()?;
+        self.requests.send(Request::ShowPalace(Box::new(palace))).map_err(|_| EngineError::Gone)
     }
 
     /// What can be seen.

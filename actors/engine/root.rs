@@ -4,11 +4,11 @@ use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
 use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
-use crate::palace::{PalaceActor, PalaceSetup, Shutdown};
+use crate::palace::{Connect, Maintain, PalaceActor, PalaceSetup, Shutdown};
 use crate::supervise::{ChildSpec, Exit, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
-use palanquin_engine::contract::ErrorKind;
 use palanquin_engine::contract::advice::operator_sentence;
+use palanquin_engine::contract::{ErrorKind, OpenMode, enforce};
 use palanquin_engine::journal::{Journal, LinkLock};
 use palanquin_engine::link::{Event, Failure, LinkId, LinkState, Outcome};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 /// What the engine's handle asks of the root.
 pub(super) enum Request {
     StartLink(Box<StartLink>),
+    ShowPalace(Box<PalaceSource>),
     Command(Command),
     ShutDown,
     #[cfg(test)]
@@ -95,7 +96,7 @@ impl Root {
         let setup = PalaceSetup {
             address: source.address.clone(),
             palace: source.palace.clone(),
-            backend: Arc::clone(&source.backend),
+            backend: enforce(Arc::clone(&source.backend)),
             board: self.board.clone(),
             restarts: Arc::clone(&restarts),
             monitor: Monitor::default(),
@@ -143,6 +144,11 @@ impl Root {
             Command::Act { link, kind } => {
                 if let Some(link) = self.links.iter().find(|known| known.id == link) {
                     link.actor.do_send(Order::Act(kind));
+                }
+            }
+            Command::Maintain { palace, kind } => {
+                if let Some(known) = self.palaces.iter().find(|known| known.source.address == palace && known.alive) {
+                    known.actor.do_send(Maintain(kind));
                 }
             }
             Command::Drain => {
@@ -252,6 +258,10 @@ impl Handler<Asked> for Root {
     fn handle(&mut self, Asked(request): Asked, ctx: &mut Context<Self>) {
         match request {
             Request::StartLink(start) => self.start_link(*start, ctx),
+            Request::ShowPalace(source) => {
+                let palace = self.palace(&source, ctx);
+                palace.actor.do_send(Connect { mode: OpenMode::Read, fresh: false });
+            }
             Request::Command(command) => self.command(command),
             Request::ShutDown => self.shut_down(ctx),
             #[cfg(test)]

@@ -77,7 +77,7 @@ impl World {
             incarnation: "source".into(),
         };
         self.runtime.block_on(async {
-            let palace = self.source.open(&reference("source"), OpenMode::Create).await.unwrap();
+            let palace = self.source.open(&reference("source"), OpenMode::Create.into()).await.unwrap();
             change(palace.create_collection(&spec).await.unwrap()).await;
         });
     }
@@ -113,7 +113,7 @@ impl World {
     fn copied(&self) -> Vec<(String, String)> {
         use futures::TryStreamExt;
         self.runtime.block_on(async {
-            let palace = self.target.open(&reference("target"), OpenMode::Write).await.unwrap();
+            let palace = self.target.open(&reference("target"), OpenMode::Write.into()).await.unwrap();
             let collection = palace.collection(COLLECTION).await.unwrap();
             let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1000 };
             let batches: Vec<RowBatch> = collection.scan(scan).try_collect().await.unwrap();

@@ -1,3 +1,4 @@
+use super::runs::Runs;
 use super::view::{Checkup, OtherEnd, palace_view};
 use crate::board::{Board, Connection};
 use crate::clock::now_ms;
@@ -6,7 +7,10 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle,
     Supervised, WrapFuture, fut,
 };
-use palanquin_engine::contract::{Backend, Error, ErrorKind, OpenMode, Palace, PalaceRef, Result};
+use palanquin_engine::contract::advice::operator_sentence;
+use palanquin_engine::contract::{
+    Backend, Error, ErrorKind, MaintenanceStep, OpenMode, Palace, PalaceRef, Progress, Result,
+};
 use palanquin_engine::link::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Shortest time between two checks.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -37,6 +42,7 @@ pub(crate) struct PalaceActor {
     connection: Connection,
     checkup: Option<Checkup>,
     other_end: OtherEnd,
+    runs: Runs,
     /// The check that is under way, or the next one.
     check: Option<SpawnHandle>,
 }
@@ -55,6 +61,16 @@ pub(crate) struct Connect {
 #[rtype(result = "()")]
 pub(crate) struct Compare(pub(crate) OtherEnd);
 
+/// Asks for a maintenance run.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Maintain(pub(crate) String);
+
+/// How far the run of that number is.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Advanced(u64, MaintenanceStep);
+
 /// Ends the actor for good.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -62,7 +78,7 @@ pub(crate) struct Shutdown;
 
 impl PalaceActor {
     fn publish(&self) {
-        let Self { setup, connection, checkup, other_end, .. } = self;
+        let Self { setup, connection, checkup, other_end, runs, .. } = self;
         let restarts = setup.restarts.load(Ordering::Relaxed);
         setup.board.show_palace(palace_view(
             &setup.address,
@@ -70,6 +86,7 @@ impl PalaceActor {
             connection.clone(),
             checkup.as_ref(),
             other_end,
+            runs.as_slice(),
             restarts,
         ));
     }
@@ -117,6 +134,52 @@ impl PalaceActor {
         })));
     }
 
+    /// Begins the next maintenance run that waits, on a connection of its own: the one links read through stays as it is.
+    fn maintain(&mut self, ctx: &mut Context<Self>) {
+        let Some((number, kind)) = self.runs.begin(now_ms()) else { return self.publish() };
+        self.run_event(&kind, "queued", "running", String::new());
+        let (backend, palace) = (Arc::clone(&self.setup.backend), self.setup.palace.clone());
+        let address = ctx.address();
+        let progress = Progress::to(move |step| address.do_send(Advanced(number, step)));
+        let wanted = kind.clone();
+        let running = AbortOnDropHandle::new(tokio::spawn(async move {
+            let open = backend.open(&palace, OpenMode::Write.into()).await?;
+            let result = open.run_maintenance(&wanted, &progress).await;
+            open.close().await?;
+            result
+        }));
+        ctx.spawn(running.into_actor(self).map(move |ended, actor, ctx| {
+            let failed = match ended {
+                Ok(Ok(result)) => {
+                    actor.run_event(&kind, "running", &result.status.to_string(), String::new());
+                    actor.runs.end(number, result, now_ms());
+                    None
+                }
+                Ok(Err(error)) => Some((error.what(), error.advice())),
+                Err(error) => Some((error.to_string(), operator_sentence(ErrorKind::Internal))),
+            };
+            if let Some((reason, advice)) = failed {
+                actor.run_event(&kind, "running", "failed", reason.clone());
+                actor.runs.fail(number, reason, advice, now_ms());
+            }
+            actor.check(ctx);
+            actor.maintain(ctx);
+        }));
+        self.publish();
+    }
+
+    fn run_event(&self, kind: &str, from: &str, to: &str, reason: String) {
+        self.setup.board.record(Event {
+            who: format!("palace {}", self.setup.address),
+            at_ms: now_ms(),
+            from: format!("{kind} {from}"),
+            to: format!("{kind} {to}"),
+            reason,
+            attempt: 0,
+            next_try_at_ms: None,
+        });
+    }
+
     /// A driver task panicked: nothing it left behind is trusted, so the actor is restarted.
     fn crash(&self, error: JoinError, ctx: &mut Context<Self>) {
         let exit = match error.try_into_panic() {
@@ -154,6 +217,7 @@ impl Worker for PalaceActor {
             connection: Connection::Opening,
             checkup: None,
             other_end: BTreeMap::new(),
+            runs: Runs::default(),
             check: None,
         }
     }
@@ -173,7 +237,9 @@ impl Actor for PalaceActor {
 
 impl Supervised for PalaceActor {
     fn restarting(&mut self, _: &mut Context<Self>) {
-        *self = Self::from_spec(self.setup.clone());
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.give_up("the palace's actor was restarted under it", operator_sentence(ErrorKind::Internal), now_ms());
+        *self = Self { runs, ..Self::from_spec(self.setup.clone()) };
     }
 }
 
@@ -188,7 +254,7 @@ impl Handler<Connect> for PalaceActor {
             return Box::pin(fut::ready(Ok(Arc::clone(palace))));
         }
         let PalaceSetup { backend, palace, .. } = self.setup.clone();
-        let opening = tokio::spawn(async move { backend.open(&palace, mode).await });
+        let opening = tokio::spawn(async move { backend.open(&palace, mode.into()).await });
         Box::pin(opening.into_actor(self).map(move |opened, actor, ctx| match opened {
             Ok(Ok(palace)) => {
                 actor.open = Some((mode, Arc::clone(&palace)));
@@ -224,11 +290,30 @@ impl Handler<Compare> for PalaceActor {
     }
 }
 
+impl Handler<Maintain> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, Maintain(kind): Maintain, ctx: &mut Context<Self>) {
+        self.runs.ask(&kind, now_ms());
+        self.maintain(ctx);
+    }
+}
+
+impl Handler<Advanced> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, Advanced(number, step): Advanced, _: &mut Context<Self>) {
+        self.runs.step(number, step);
+        self.publish();
+    }
+}
+
 impl Handler<Shutdown> for PalaceActor {
     type Result = ();
 
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
         self.open = None;
+        self.runs.give_up("the program ended", operator_sentence(ErrorKind::Internal), now_ms());
         self.connection_is(Connection::Closed, "");
         self.setup.monitor.leave(Exit::Shutdown);
         ctx.stop();

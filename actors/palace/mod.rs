@@ -3,6 +3,7 @@
 //! The actor decides; opening and checking run as tasks of the shared runtime, and their panics restart the actor.
 
 mod actor;
+mod runs;
 mod view;
 
-pub(crate) use actor::{Compare, Connect, PalaceActor, PalaceSetup, Shutdown};
+pub(crate) use actor::{Compare, Connect, Maintain, PalaceActor, PalaceSetup, Shutdown};

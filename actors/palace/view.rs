@@ -1,4 +1,4 @@
-use crate::board::{CollectionView, Connection, PalaceView};
+use crate::board::{CollectionView, Connection, MaintenanceRun, PalaceView};
 use palanquin_engine::contract::{
     CollectionInfo, Descriptor, EmbedderIdentity, Health, IdentityState, MaintenanceState,
 };
@@ -22,6 +22,7 @@ pub(super) fn palace_view(
     connection: Connection,
     checkup: Option<&Checkup>,
     other_end: &OtherEnd,
+    runs: &[MaintenanceRun],
     restarts: u32,
 ) -> PalaceView {
     let collections = checkup.map(|checkup| checkup.collections.as_slice()).unwrap_or_default();
@@ -32,7 +33,10 @@ pub(super) fn palace_view(
         health: checkup.map(|checkup| checkup.health.clone()),
         checked_at_ms: checkup.map(|checkup| checkup.at_ms),
         capabilities: backend.capabilities.iter().map(str::to_owned).collect(),
-        maintenance_kinds: backend.maintenance_kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+        maintenance_kinds: backend.maintenance_kinds,
+        runs: runs.to_vec(),
+        metrics: backend.metrics,
+        fidelity: backend.fidelity,
         capture: backend.capture,
         maintenance: checkup.map(|checkup| checkup.maintenance.clone()).unwrap_or_default(),
         collections: collections.iter().map(|collection| collection_view(collection, other_end)).collect(),

@@ -4,8 +4,8 @@ use crate::error::Place;
 use crate::palace::LancePalace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Descriptor, ErrorKind, Fidelity, OpenMode, Palace, PalaceRef, Result,
-    SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Descriptor, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
+    PalaceRef, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ impl LanceBackend {
             spec_version: SpecVersion { major: 1, minor: 0 },
             capabilities,
             maintenance_kinds: &[],
+            metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Version),
             fidelity: Fidelity::Exact,
         };
@@ -59,8 +60,8 @@ impl Backend for LanceBackend {
         matches!(directory::look(path), Ok(Standing::Palace))
     }
 
-    async fn open(&self, palace: &PalaceRef, mode: OpenMode) -> Result<Arc<dyn Palace>> {
-        let place = Place::palace(palace);
+    async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
+        let (place, mode) = (Place::palace(palace), options.mode);
         if palace.namespace.is_some() {
             return Err(place.error(ErrorKind::UnsupportedCapability, "a Lance palace has no namespaces"));
         }
@@ -105,7 +106,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     async fn open(path: &Path, mode: OpenMode) -> Result<Arc<dyn Palace>> {
-        LanceBackend::new().open(&PalaceRef::local(path), mode).await
+        LanceBackend::new().open(&PalaceRef::local(path), mode.into()).await
     }
 
     #[tokio::test]
@@ -136,11 +137,11 @@ mod tests {
     #[tokio::test]
     async fn a_reference_without_a_path_or_with_a_namespace_is_refused() {
         let no_path = PalaceRef { id: "p".into(), local_path: None, namespace: None };
-        assert_eq!(kind(LanceBackend::new().open(&no_path, OpenMode::Create).await), ErrorKind::PalaceNotFound);
+        assert_eq!(kind(LanceBackend::new().open(&no_path, OpenMode::Create.into()).await), ErrorKind::PalaceNotFound);
         let directory = tempfile::tempdir().unwrap();
         let namespaced = PalaceRef { namespace: Some("n".into()), ..PalaceRef::local(directory.path()) };
         assert_eq!(
-            kind(LanceBackend::new().open(&namespaced, OpenMode::Create).await),
+            kind(LanceBackend::new().open(&namespaced, OpenMode::Create.into()).await),
             ErrorKind::UnsupportedCapability
         );
     }

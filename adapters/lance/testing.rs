@@ -67,18 +67,18 @@ impl TestPalace {
 
     pub(crate) async fn with(backend: LanceBackend) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let palace = backend.open(&PalaceRef::local(directory.path()), OpenMode::Create).await.unwrap();
+        let palace = backend.open(&PalaceRef::local(directory.path()), OpenMode::Create.into()).await.unwrap();
         Self { directory, palace }
     }
 
     /// The palace as another process would open it.
     pub(crate) async fn again(&self) -> Arc<dyn Palace> {
-        LanceBackend::new().open(&PalaceRef::local(self.directory.path()), OpenMode::Write).await.unwrap()
+        LanceBackend::new().open(&PalaceRef::local(self.directory.path()), OpenMode::Write.into()).await.unwrap()
     }
 
     /// The same, with leave to make the palace if it is not one any more.
     pub(crate) async fn again_to_create(&self) -> Arc<dyn Palace> {
-        LanceBackend::new().open(&PalaceRef::local(self.directory.path()), OpenMode::Create).await.unwrap()
+        LanceBackend::new().open(&PalaceRef::local(self.directory.path()), OpenMode::Create.into()).await.unwrap()
     }
 
     pub(crate) async fn collection(&self) -> Arc<dyn Collection> {

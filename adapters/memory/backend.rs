@@ -3,7 +3,7 @@ use crate::faults::{Faults, Point};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Collection, CollectionInfo, CollectionSpec, Descriptor, Error, ErrorKind,
-    Fidelity, Health, MaintenanceState, OpenMode, Palace, PalaceRef, Result, SpecVersion, token,
+    Fidelity, Health, MaintenanceState, Metric, OpenMode, OpenOptions, Palace, PalaceRef, Result, SpecVersion, token,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -38,6 +38,7 @@ impl MemoryBackend {
                 token::CHANGE_FEED,
             ]),
             maintenance_kinds: &[],
+            metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Exact,
         };
@@ -55,13 +56,13 @@ impl Backend for MemoryBackend {
         false
     }
 
-    async fn open(&self, palace: &PalaceRef, mode: OpenMode) -> Result<Arc<dyn Palace>> {
+    async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
         self.faults.pass(Point::Open).await?;
         let mut palaces = self.palaces.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = palaces.get(&palace.id) {
             return Ok(Arc::clone(found) as Arc<dyn Palace>);
         }
-        if mode != OpenMode::Create {
+        if options.mode != OpenMode::Create {
             return Err(Error::new(ErrorKind::PalaceNotFound, "no such palace").in_palace(palace));
         }
         let made = Arc::new(MemoryPalace {

@@ -32,6 +32,10 @@ pub fn retry_class(kind: ErrorKind) -> RetryClass {
         | ErrorKind::NotAPalace
         | ErrorKind::UnsupportedFormat
         | ErrorKind::UnsupportedCapability
+        | ErrorKind::UnsupportedFilter
+        | ErrorKind::UnsupportedMaintenanceKind
+        | ErrorKind::IdExists
+        | ErrorKind::RowRefused
         | ErrorKind::BackendVersionMismatch
         | ErrorKind::InvalidRequest => RetryClass::Permanent,
     }
@@ -49,8 +53,14 @@ pub fn operator_sentence(kind: ErrorKind) -> &'static str {
             "The source is left as it is. Restore the damaged file from a backup, or leave the collection out with --collection."
         }
         ErrorKind::DimensionMismatch => "Vectors of different widths cannot share a collection; choose another target.",
-        ErrorKind::EmbedderIdentityMismatch => "Two models' vectors must not be mixed; choose another target.",
+        ErrorKind::EmbedderIdentityMismatch => {
+            "Two models' vectors must not be mixed; use the model it was made with, or settle it with `palace set-embedder`."
+        }
         ErrorKind::UnsupportedCapability => "This backend cannot do that; choose another one.",
+        ErrorKind::UnsupportedFilter => "Use the operators $eq, $ne, $in, $nin, $and, $or and $contains.",
+        ErrorKind::UnsupportedMaintenanceKind => "Choose one of the kinds the backend advertises; nothing was changed.",
+        ErrorKind::IdExists => "Upsert the rows to replace those that are there; nothing was written.",
+        ErrorKind::RowRefused => "Correct the row, or leave it out.",
         ErrorKind::BackendVersionMismatch => "Use an adapter built for this version of Palanquin.",
         ErrorKind::BackendClosed => "Open the palace again.",
         ErrorKind::PermissionDenied => "Grant the access and run the same command again.",

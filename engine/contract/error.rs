@@ -27,6 +27,14 @@ pub enum ErrorKind {
     EmbedderIdentityMismatch,
     /// Asked for something the backend does not advertise.
     UnsupportedCapability,
+    /// A filter with an operator that is not implemented (§1.4).
+    UnsupportedFilter,
+    /// A maintenance kind that is not advertised (§7.3).
+    UnsupportedMaintenanceKind,
+    /// Rows to be added are there already, or come twice.
+    IdExists,
+    /// A row the store cannot hold, or that nobody could search: a vector with NaN in it, say.
+    RowRefused,
     /// A backend of another major spec version.
     BackendVersionMismatch,
     /// Called after `close`.
@@ -62,6 +70,10 @@ impl ErrorKind {
             Self::DimensionMismatch => "DimensionMismatch",
             Self::EmbedderIdentityMismatch => "EmbedderIdentityMismatch",
             Self::UnsupportedCapability => "UnsupportedCapability",
+            Self::UnsupportedFilter => "UnsupportedFilter",
+            Self::UnsupportedMaintenanceKind => "UnsupportedMaintenanceKind",
+            Self::IdExists => "IdExists",
+            Self::RowRefused => "RowRefused",
             Self::BackendVersionMismatch => "BackendVersionMismatch",
             Self::BackendClosed => "BackendClosed",
             Self::PermissionDenied => "PermissionDenied",

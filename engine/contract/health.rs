@@ -1,5 +1,4 @@
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Whether a palace can do its work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +65,3 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
 }
-
-/// A structured picture of a store's condition (§7.3), by the store's own terms.
-pub type MaintenanceState = BTreeMap<String, serde_json::Value>;

@@ -62,7 +62,7 @@ async fn read(source: &Path) -> Measured {
 }
 
 async fn each_batch(source: &Path, mut take: impl FnMut(RowBatch)) {
-    let palace = ChromaBackend::new().open(&PalaceRef::local(source), OpenMode::Read).await.unwrap();
+    let palace = ChromaBackend::new().open(&PalaceRef::local(source), OpenMode::Read.into()).await.unwrap();
     let batch_rows = LinkOptions::default().batch_rows;
     for info in palace.collections().await.unwrap() {
         let collection = palace.collection(&info.name).await.unwrap();

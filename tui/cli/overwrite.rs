@@ -38,7 +38,7 @@ pub(super) async fn take_up(
     target: &Address,
 ) -> Result<bool> {
     // Only a palace is replaced: a folder or file that is none may be anything.
-    if let Err(error) = wanted.backend.open(&wanted.palace, OpenMode::Read).await
+    if let Err(error) = wanted.backend.open(&wanted.palace, OpenMode::Read.into()).await
         && error.kind() != ErrorKind::PalaceNotFound
     {
         return Err(error);
@@ -52,7 +52,7 @@ pub(super) async fn take_up(
         journal.forget(&claim.link, claim.epoch).await?;
         return Ok(false);
     }
-    let in_place = match wanted.backend.open(&wanted.palace, OpenMode::Read).await {
+    let in_place = match wanted.backend.open(&wanted.palace, OpenMode::Read.into()).await {
         Ok(palace) => palace.collections().await?.into_iter().any(|collection| collection.incarnation == planned),
         Err(error) if error.kind() == ErrorKind::PalaceNotFound => false,
         Err(error) => return Err(error),

@@ -13,7 +13,7 @@ pub(super) async fn forget(journal: &dyn Journal, spec: &LinkSpec, target: &Pala
     let claim = journal.claim(spec).await?;
     if let Some(plan) = &claim.plan {
         let refused = |detail: &str| Err(Error::new(ErrorKind::PalaceExists, detail).in_palace(&target.address));
-        match target.backend.open(&target.palace, OpenMode::Read).await {
+        match target.backend.open(&target.palace, OpenMode::Read.into()).await {
             Ok(palace) => {
                 if claim.ending.is_some() {
                     return refused("it holds the finished copy of this very link, which is no interrupted run");

@@ -5,7 +5,8 @@ use palanquin_actors::board::{
     Trend,
 };
 use palanquin_engine::contract::{
-    CaptureLevel, Condition, EmbedderIdentity, Finding, Health, IdentityState, Metric, Severity,
+    CaptureLevel, Condition, EmbedderIdentity, Fidelity, Finding, Health, IdentityState, MaintenanceKind, Metric,
+    Severity,
 };
 use palanquin_engine::link::{Eta, Event, LinkId, LinkKind, LinkState, Phase, Rates};
 use std::sync::Arc;
@@ -30,6 +31,14 @@ pub(super) fn collection(name: &str, rows: u64, identity_state: IdentityState) -
     }
 }
 
+const MAINTENANCE_KINDS: [MaintenanceKind; 2] = [
+    MaintenanceKind { name: "analyze", effect: "Refreshes the planner's statistics; takes seconds, locks nothing." },
+    MaintenanceKind {
+        name: "compact",
+        effect: "Rewrites small files into large ones; reads and writes go on meanwhile.",
+    },
+];
+
 pub(super) fn palace(address: &str, backend: &'static str) -> PalaceView {
     let (capture, maintenance) = match backend {
         "chroma" => (CaptureLevel::Log, serde_json::json!({"queued_rows": 0, "segments": 6, "vacuum": "never"})),
@@ -48,7 +57,10 @@ pub(super) fn palace(address: &str, backend: &'static str) -> PalaceView {
         capabilities: ["supports_embeddings_in", "supports_embeddings_out", "supports_migration_export", "local_mode"]
             .map(str::to_owned)
             .to_vec(),
-        maintenance_kinds: vec!["analyze".into(), "compact".into()],
+        maintenance_kinds: &MAINTENANCE_KINDS,
+        runs: Vec::new(),
+        metrics: &[Metric::Cosine],
+        fidelity: Fidelity::Exact,
         capture: Some(capture),
         maintenance: maintenance.as_object().map(|o| o.clone().into_iter().collect()).unwrap_or_default(),
         collections: vec![

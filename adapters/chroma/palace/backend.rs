@@ -3,8 +3,8 @@ use super::open::ChromaPalace;
 use crate::connection::{Database, is_palace};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Descriptor, Error, ErrorKind, Fidelity, OpenMode, Palace, PalaceRef, Result, SpecVersion,
-    token,
+    Backend, Capabilities, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace, PalaceRef,
+    Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ impl ChromaBackend {
             spec_version: SpecVersion::CURRENT,
             capabilities: Capabilities::of([token::EMBEDDINGS_OUT, token::MIGRATION_EXPORT, token::LOCAL_MODE]),
             maintenance_kinds: &[],
+            metrics: &[Metric::L2, Metric::Cosine, Metric::Ip],
             capture: None,
             fidelity: Fidelity::Ulp,
         })
@@ -43,8 +44,8 @@ impl Backend for ChromaBackend {
         is_palace(path)
     }
 
-    async fn open(&self, palace: &PalaceRef, mode: OpenMode) -> Result<Arc<dyn Palace>> {
-        if mode != OpenMode::Read {
+    async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
+        if options.mode != OpenMode::Read {
             let detail = "a Chroma directory is only read; it is written through a Chroma server";
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 async fn open(path: &Path) -> Result<Arc<dyn Palace>> {
-    ChromaBackend::new().open(&PalaceRef::local(path), OpenMode::Read).await
+    ChromaBackend::new().open(&PalaceRef::local(path), OpenMode::Read.into()).await
 }
 
 async fn refusal(path: &Path) -> Error {
@@ -229,14 +229,14 @@ async fn what_a_read_only_directory_cannot_do_is_refused() {
     let fixture = Fixture::flushed();
     let backend = ChromaBackend::new();
     for mode in [OpenMode::Write, OpenMode::Create] {
-        let error = backend.open(&PalaceRef::local(&fixture.path), mode).await.map(drop).unwrap_err();
+        let error = backend.open(&PalaceRef::local(&fixture.path), mode.into()).await.map(drop).unwrap_err();
         assert_says(&error, ErrorKind::UnsupportedCapability, "only read");
     }
     let namespaced = PalaceRef { namespace: Some("team".into()), ..PalaceRef::local(&fixture.path) };
-    let error = backend.open(&namespaced, OpenMode::Read).await.map(drop).unwrap_err();
+    let error = backend.open(&namespaced, OpenMode::Read.into()).await.map(drop).unwrap_err();
     assert_says(&error, ErrorKind::UnsupportedCapability, "namespace");
     let nowhere = PalaceRef { id: "x".into(), local_path: None, namespace: None };
-    let error = backend.open(&nowhere, OpenMode::Read).await.map(drop).unwrap_err();
+    let error = backend.open(&nowhere, OpenMode::Read.into()).await.map(drop).unwrap_err();
     assert_says(&error, ErrorKind::PalaceNotFound, "needs its path");
     assert!(!backend.descriptor().capabilities.has(token::EMBEDDINGS_IN));
     let palace = open(&fixture.path).await.unwrap();

@@ -126,7 +126,7 @@ impl Fixture {
     }
 
     pub(crate) async fn open(&self) -> Result<Arc<dyn Collection>> {
-        let palace = crate::ChromaBackend::new().open(&PalaceRef::local(&self.path), OpenMode::Read).await?;
+        let palace = crate::ChromaBackend::new().open(&PalaceRef::local(&self.path), OpenMode::Read.into()).await?;
         palace.collection("drawers").await
     }
 

@@ -130,8 +130,8 @@ impl Stage {
     }
 
     async fn compare_copies(&self) -> Result<ParityReport> {
-        let first = self.first.backend.open(&self.first.palace, OpenMode::Read).await?;
-        let second = self.second.backend.open(&self.second.palace, OpenMode::Read).await?;
+        let first = self.first.backend.open(&self.first.palace, OpenMode::Read.into()).await?;
+        let second = self.second.backend.open(&self.second.palace, OpenMode::Read.into()).await?;
         let mut pairs = Vec::new();
         for info in first.collections().await? {
             let (source, target) = (first.collection(&info.name).await?, second.collection(&info.name).await?);

@@ -17,7 +17,7 @@ const ROWS_AT_ONCE: usize = 3;
 /// removed.
 pub(super) async fn write(palace: PalaceSource, stop: CancellationToken) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(7);
-    let open = palace.backend.open(&palace.palace, OpenMode::Write).await?;
+    let open = palace.backend.open(&palace.palace, OpenMode::Write.into()).await?;
     let collections = open.collections().await?;
     let largest = collections.iter().max_by_key(|collection| collection.rows);
     let Some(info) = largest else { return Ok(()) };

@@ -46,7 +46,11 @@ fn standing(model: &Model, palace: &PalaceView, page: &mut PageText) {
     let restarts = if palace.restarts > 0 { Tone::Warn } else { Tone::Plain };
     page.value("restarts", &palace.restarts.to_string(), restarts);
     page.value("capabilities", &list(&palace.capabilities), Tone::Plain);
-    page.value("can maintain", &list(&palace.maintenance_kinds), Tone::Plain);
+    page.value(
+        "can maintain",
+        &list(&palace.maintenance_kinds.iter().map(|kind| kind.name.to_owned()).collect::<Vec<_>>()),
+        Tone::Plain,
+    );
 }
 
 /// Findings with the rows they name.

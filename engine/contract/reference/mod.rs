@@ -1,0 +1,16 @@
+//! The operations of §1 made of nothing but `scan` and `apply`: the defaults of a collection, and what a store's own
+//! way of answering is measured by.
+
+mod read;
+mod search;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(super) use read::{delete, get};
+pub use search::distance;
+pub(super) use search::query;
+pub(super) use write::{add, update};
+
+/// Rows read at a time.
+const BATCH_ROWS: usize = 1_000;
