@@ -9,7 +9,7 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Copied, and both ends were found equal.
+    /// Copied, and both ends were found equal; or whatever else was asked is done.
     Verified = 0,
     /// Something broke: a defect, or a store that did not answer. The same command continues.
     Failed = 1,
@@ -30,10 +30,10 @@ pub(crate) enum Exit {
 /// The table as `--help` and the README show it.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-    0  copied and verified: both ends hold the same rows
+    0  done; of a copy: verified, both ends hold the same rows
     1  failed; the same command continues where it stopped
     2  bad input: the request or the source is no good, nothing was written
-    3  refused: the target exists, is in use, or does not fit; nothing was written
+    3  refused: it exists, is in use, does not fit, or is being done already; nothing was written
     4  copied, not verified: the comparison could not be finished
     5  differences found: copied, and the ends differ
     6  halted: the operator must act (make room, grant access); the same command continues

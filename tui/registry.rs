@@ -19,7 +19,6 @@ impl Registry {
     }
 
     /// Every backend, in the order they were registered.
-    #[allow(dead_code)]
     pub(crate) fn backends(&self) -> &[Arc<dyn Backend>] {
         &self.0
     }

@@ -1,4 +1,4 @@
-use super::{Face, Workshop, overwrite, restart};
+use super::{Face, Workshop, address, overwrite, restart};
 use crate::exit_code::Exit;
 use crate::logging;
 use crate::output;
@@ -34,10 +34,6 @@ pub(super) struct Migrate {
     workshop: Workshop,
     #[command(flatten)]
     pub(super) face: Face,
-}
-
-fn address(text: &str) -> Result<Address, palanquin_config::AddressError> {
-    text.parse()
 }
 
 impl Migrate {

@@ -1,14 +1,22 @@
 //! The commands, one file or folder each.
 
+mod backends;
+mod dashboard;
 mod demo;
+mod inspect;
+mod maintain;
 mod migrate;
+mod once;
 mod overwrite;
+mod palace;
 mod restart;
+
+pub(crate) use inspect::Inspection;
 
 use crate::exit_code::{Exit, TABLE};
 use crate::output;
 use clap::{Args, Parser, Subcommand};
-use palanquin_config::ByteSize;
+use palanquin_config::{Address, ByteSize};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -25,6 +33,20 @@ enum Command {
     /// Copy a palace into another one, and prove the copy
     #[command(after_help = TABLE)]
     Migrate(migrate::Migrate),
+    /// What a palace is and how it is: backend, collections, models, health, maintenance state; nothing is written
+    #[command(after_help = TABLE)]
+    Inspect(inspect::Inspect),
+    /// Watch palaces on the dashboard, and maintain them from there
+    #[command(after_help = TABLE)]
+    Dashboard(dashboard::Dashboard),
+    /// Run maintenance on a palace
+    #[command(after_help = TABLE)]
+    Maintain(maintain::Maintain),
+    /// Settle what is recorded of a palace
+    #[command(after_help = TABLE)]
+    Palace(palace::Palace),
+    /// The backends there are: capabilities, maintenance kinds, how changes are captured
+    Backends(backends::Backends),
     /// See it work: a sample palace is copied, then mirrored while it changes, in a scratch directory
     Demo(demo::Demo),
 }
@@ -83,21 +105,28 @@ fn speaks_utf8() -> bool {
     })
 }
 
+fn address(text: &str) -> Result<Address, palanquin_config::AddressError> {
+    text.parse()
+}
+
 /// Runs the command on the command line to its end.
 pub(crate) fn run() -> Exit {
-    let ended = match Cli::parse().command {
-        Command::Migrate(migrate) => {
-            let face = migrate.face.choose();
-            migrate.run().map_err(|error| (face, error))
-        }
-        Command::Demo(demo) => {
-            let face = demo.face.choose();
-            demo.run().map_err(|error| (face, error))
-        }
+    let (face, ended) = match Cli::parse().command {
+        Command::Migrate(migrate) => (migrate.face.choose(), migrate.run()),
+        Command::Demo(demo) => (demo.face.choose(), demo.run()),
+        Command::Inspect(inspect) => (lines(inspect.json), inspect.run()),
+        Command::Dashboard(dashboard) => (output::Face::Plain, dashboard.run()),
+        Command::Maintain(maintain) => (lines(maintain.json), maintain.run()),
+        Command::Palace(palace) => (output::Face::Plain, palace.run()),
+        Command::Backends(backends) => (lines(backends.json), backends.run()),
     };
-    ended.unwrap_or_else(|(face, error)| {
+    ended.unwrap_or_else(|error| {
         let exit = Exit::of_error(&error);
         output::failure(face, &error, exit);
         exit
     })
+}
+
+fn lines(json: bool) -> output::Face {
+    if json { output::Face::Json } else { output::Face::Plain }
 }

@@ -1,7 +1,11 @@
+use crate::cli::Inspection;
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
-use palanquin_engine::contract::{Error, Finding};
+use palanquin_engine::contract::{
+    Capabilities, CaptureLevel, Descriptor, Error, Fidelity, Finding, MaintenanceKind, MaintenanceResult,
+    MaintenanceStep, Metric,
+};
 use palanquin_engine::parity::ParityReport;
 use serde::Serialize;
 
@@ -23,8 +27,24 @@ enum Content<'a> {
     Progress { link: &'a LinkView },
     Event { event: &'a EventEntry },
     Result { exit_code: u8, outcome: &'a str, rows: u64, report: Option<&'a ParityReport>, findings: &'a [Finding] },
+    Inspection { inspection: &'a Inspection },
+    MaintenanceStep { step: &'a MaintenanceStep },
+    Maintenance { result: &'a MaintenanceResult, millis: u64 },
+    Backend { backend: Described<'a> },
     Note { text: &'a str },
     Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
+}
+
+/// A backend's descriptor.
+#[derive(Serialize)]
+struct Described<'a> {
+    name: &'static str,
+    spec_version: String,
+    capabilities: &'a Capabilities,
+    maintenance_kinds: &'static [MaintenanceKind],
+    metrics: &'static [Metric],
+    capture: Option<CaptureLevel>,
+    fidelity: Fidelity,
 }
 
 fn line(content: Content<'_>) -> String {
@@ -47,6 +67,32 @@ pub(crate) fn event(event: &EventEntry) -> String {
 pub(crate) fn result(end: &LinkEnd, exit: Exit, outcome: &str) -> String {
     let report = end.report.as_deref();
     line(Content::Result { exit_code: exit as u8, outcome, rows: end.rows, report, findings: &end.findings })
+}
+
+pub(crate) fn inspection(inspection: &Inspection) -> String {
+    line(Content::Inspection { inspection })
+}
+
+pub(crate) fn maintenance_step(step: &MaintenanceStep) -> String {
+    line(Content::MaintenanceStep { step })
+}
+
+pub(crate) fn maintenance(result: &MaintenanceResult, millis: u64) -> String {
+    line(Content::Maintenance { result, millis })
+}
+
+pub(crate) fn backend(backend: &Descriptor) -> String {
+    line(Content::Backend {
+        backend: Described {
+            name: backend.name,
+            spec_version: backend.spec_version.to_string(),
+            capabilities: &backend.capabilities,
+            maintenance_kinds: backend.maintenance_kinds,
+            metrics: backend.metrics,
+            capture: backend.capture,
+            fidelity: backend.fidelity,
+        },
+    })
 }
 
 pub(crate) fn note(text: &str) -> String {

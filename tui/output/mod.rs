@@ -5,9 +5,11 @@ mod cadence;
 pub(crate) mod json;
 pub(crate) mod plain;
 mod summary;
+pub(crate) mod tree;
+pub(crate) mod words;
 
 pub(crate) use cadence::Cadence;
-pub(crate) use summary::{complain, failure, note, summary};
+pub(crate) use summary::{complain, failure, note, print, summary};
 
 /// How a command shows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

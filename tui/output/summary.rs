@@ -37,7 +37,7 @@ pub(crate) fn note(face: Face, text: &str) {
 }
 
 /// Prints a line; a reader that has gone is no reason to stop.
-fn print(line: &str) {
+pub(crate) fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 

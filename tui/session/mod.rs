@@ -9,11 +9,12 @@ use crate::exit_code::Exit;
 use crate::output::{self, Face};
 pub(crate) use faces::Shown;
 use palanquin_actors::board::Snapshot;
-use palanquin_actors::{Engine, EngineError, LinkEnd, StartLink};
+use palanquin_actors::{Engine, EngineError, LinkEnd, PalaceSource, StartLink};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::LinkSpec;
-use signals::{Signals, Urgency};
+pub(crate) use signals::Signals;
+use signals::Urgency;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -44,16 +45,8 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn start(journal: Arc<dyn Journal>) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .thread_name("drivers")
-            .build()
-            .map_err(|error| Error::io("the runtime cannot be started", error))?;
-        let runtime = Arc::new(runtime);
-        let signals = {
-            let _entered = runtime.enter();
-            Signals::listen().map_err(|error| Error::io("signals cannot be caught", error))?
-        };
+        let runtime = Arc::new(runtime()?);
+        let signals = signals(&runtime)?;
         let engine = Engine::start(journal, Arc::clone(&runtime)).map_err(engine_error)?;
         Ok(Self { runtime, engine, signals })
     }
@@ -69,6 +62,10 @@ impl Session {
 
     pub(crate) fn start_link(&self, link: StartLink) -> Result<()> {
         self.engine.start_link(link).map_err(engine_error)
+    }
+
+    pub(crate) fn show_palace(&self, palace: PalaceSource) -> Result<()> {
+        self.engine.show_palace(palace).map_err(engine_error)
     }
 
     pub(crate) fn board(&self) -> watch::Receiver<Arc<Snapshot>> {
@@ -166,6 +163,22 @@ impl Session {
         (exit, Some(end))
     }
 
+    /// Shows the board until the operator has left it, or the program is told to end.
+    pub(crate) fn show_until_left(&mut self, face: Face, title: &str) {
+        let mut shown = self.show(face, title, false);
+        let signals = &mut self.signals;
+        let left = self.runtime.block_on(async {
+            tokio::select! {
+                left = shown.left() => Some(left),
+                _ = signals.next() => None,
+            }
+        });
+        shown.close(&self.runtime);
+        if let Some(problem) = left.and_then(|left| left.problem) {
+            shown.say(&format!("the dashboard ended: {problem}"));
+        }
+    }
+
     /// Drains every link and ends the engine.
     pub(crate) fn drain(&self) {
         self.engine.drain();
@@ -175,6 +188,21 @@ impl Session {
     pub(crate) fn close(self) {
         self.engine.shut_down();
     }
+}
+
+/// The runtime that drivers run on.
+pub(crate) fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("drivers")
+        .build()
+        .map_err(|error| Error::io("the runtime cannot be started", error))
+}
+
+/// The signals that end a command, caught from now on.
+pub(crate) fn signals(runtime: &Runtime) -> Result<Signals> {
+    let _entered = runtime.enter();
+    Signals::listen().map_err(|error| Error::io("signals cannot be caught", error))
 }
 
 fn engine_error(error: EngineError) -> Error {

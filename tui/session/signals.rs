@@ -3,7 +3,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How soon the program is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
+pub(crate) enum Urgency {
     /// When what is under way is durable.
     Drain,
     /// Now.
@@ -11,7 +11,7 @@ pub(super) enum Urgency {
 }
 
 /// SIGINT, SIGTERM and SIGHUP: the first drains, the second ends.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
@@ -29,7 +29,7 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Urgency {
+    pub(crate) async fn next(&mut self) -> Urgency {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -1,0 +1,45 @@
+//! Commands that ask a palace something and end: no engine, no dashboard.
+
+use super::address;
+use crate::registry::Registry;
+use crate::session;
+use clap::Args;
+use palanquin_actors::PalaceSource;
+use palanquin_config::Address;
+use palanquin_engine::contract::{Error, ErrorKind, Result, SelectedBy};
+
+/// A palace that is there.
+#[derive(Clone, Debug, Args)]
+pub(super) struct There {
+    /// The palace: a directory, chroma:PATH or lance:PATH
+    #[arg(value_parser = address)]
+    palace: Address,
+    /// Its backend, whatever lies there
+    #[arg(long, value_name = "NAME")]
+    backend: Option<String>,
+}
+
+impl There {
+    /// The palace, and what chose its backend.
+    pub(super) fn find(&self) -> Result<(PalaceSource, SelectedBy)> {
+        if let (Some(named), Some(in_address)) = (&self.backend, &self.palace.backend)
+            && named != in_address
+        {
+            let detail = format!("--backend says {named}, the address says {in_address}");
+            return Err(Error::new(ErrorKind::InvalidRequest, detail));
+        }
+        Registry::new().found(&self.palace, self.backend.as_deref())
+    }
+}
+
+/// Runs `work` until it is done; Ctrl-C and SIGTERM cut it off, which leaves a palace whole. `None` if they did.
+pub(super) fn run<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    let runtime = session::runtime()?;
+    let mut signals = session::signals(&runtime)?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = work => done.map(Some),
+            _ = signals.next() => Ok(None),
+        }
+    })
+}
