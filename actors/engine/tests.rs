@@ -2,7 +2,7 @@
 
 use super::root::Request;
 use super::{Engine, PalaceSource, StartLink};
-use crate::board::{ActKind, Snapshot};
+use crate::board::{ActKind, Connection, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
     Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode, PalaceRef, ScanOrder,
@@ -318,4 +318,19 @@ fn a_mirror_follows_updates_inserts_and_deletes_and_pauses_on_demand() {
     assert_eq!(copied.len(), 500);
     assert_eq!(copied.iter().filter(|(_, document)| document == "second").count(), 100);
     assert_eq!(copied[0].0, "row-00050");
+}
+
+#[test]
+fn an_actor_that_does_not_stop_is_left_behind_and_told() {
+    let world = World::new();
+    let running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    running.engine.request(Request::Deafen(running.id.clone()));
+    let board = running.engine.board();
+    running.engine.shut_down();
+    let snapshot = board.borrow().clone();
+    let told = snapshot.events.iter().find(|entry| entry.event.to == "left behind").expect("it is told");
+    assert_eq!(told.event.who, format!("supervisor of link {}", running.id));
+    assert!(snapshot.palaces.iter().all(|palace| palace.connection == Connection::Closed));
 }
