@@ -4,6 +4,7 @@
 mod bad_input;
 mod demo;
 mod faults;
+mod inspect;
 mod kill;
 mod live_writer;
 mod output;
