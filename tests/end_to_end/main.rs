@@ -9,4 +9,5 @@ mod kill;
 mod live_writer;
 mod output;
 mod real_palace;
+mod reference;
 mod terminal;
