@@ -4,11 +4,11 @@ use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
 use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
-use crate::palace::{Connect, Maintain, PalaceActor, PalaceSetup, Shutdown};
+use crate::palace::{Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
 use crate::supervise::{ChildSpec, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use palanquin_engine::contract::advice::operator_sentence;
-use palanquin_engine::contract::{ErrorKind, OpenMode, enforce};
+use palanquin_engine::contract::{ErrorKind, enforce};
 use palanquin_engine::journal::{Journal, LinkLock};
 use palanquin_engine::link::{Event, Failure, LinkId, LinkState, Outcome};
 use std::sync::Arc;
@@ -319,7 +319,7 @@ impl Handler<Asked> for Root {
             Request::StartLink(start) => self.start_link(*start, ctx),
             Request::ShowPalace(source) => {
                 let palace = self.palace(&source, ctx);
-                palace.actor.do_send(Connect { mode: OpenMode::Read, fresh: false });
+                palace.actor.do_send(Watch);
             }
             Request::Command(command) => self.command(command),
             Request::ShutDown => self.shut_down(ctx),

@@ -334,3 +334,21 @@ fn an_actor_that_does_not_stop_is_left_behind_and_told() {
     assert_eq!(told.event.who, format!("supervisor of link {}", running.id));
     assert!(snapshot.palaces.iter().all(|palace| palace.connection == Connection::Closed));
 }
+
+#[test]
+fn a_palace_can_be_watched_without_a_link_and_shows_itself_once_it_is_there() {
+    let world = World::new();
+    let engine = Engine::start(Arc::clone(&world.journal), Arc::clone(&world.runtime)).unwrap();
+    world.source_faults.inject(Point::Open, 0, Fault::Panic);
+    let backend = Arc::clone(&world.source) as Arc<dyn Backend>;
+    engine.show_palace(PalaceSource { address: "memory:source".into(), palace: reference("source"), backend }).unwrap();
+    let mut board = engine.board();
+    let open = world.runtime.block_on(async {
+        let shown = board.wait_for(|snapshot| snapshot.palaces.iter().any(|palace| palace.checked_at_ms.is_some()));
+        tokio::time::timeout(Duration::from_secs(60), shown).await.expect("it shows within a minute").unwrap().clone()
+    });
+    assert_eq!(open.palaces[0].connection, Connection::Open);
+    assert_eq!(open.palaces[0].collections[0].rows, u64::from(ROWS));
+    assert_eq!(open.palaces[0].restarts, 1);
+    engine.shut_down();
+}
