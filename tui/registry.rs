@@ -30,7 +30,7 @@ impl Registry {
             explicit: backend.or(address.backend.as_deref()),
             configured: None,
             environment: environment.as_deref(),
-            path: Some(&address.path),
+            path: address.path(),
         };
         let (backend, by) = select_backend(&self.0, choice)?;
         Ok((palace(address, backend), by))
@@ -46,7 +46,7 @@ impl Registry {
     pub(crate) fn target(&self, address: &Address) -> Result<PalaceSource> {
         let environment = std::env::var("MEMPALACE_BACKEND").ok().filter(|name| !name.is_empty());
         if address.backend.is_none() && environment.is_none() {
-            let detail = format!("say which backend the target is for, as in lance:{}", address.path.display());
+            let detail = format!("say which backend the target is for, as in lance:{address}");
             return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
         self.source(address)
