@@ -19,6 +19,7 @@
 //! 4. Acknowledge nothing that is not durable, and treat `apply` in [`WriteMode::Upsert`] as something that will be
 //!    repeated.
 //! 5. Run the contract suite on it.
+#![doc = include_str!("adapter.md")]
 
 pub mod advice;
 mod backend;
