@@ -1,0 +1,1 @@
+//! Something between the suite and a backend.
