@@ -73,7 +73,7 @@ impl Written {
 
 fn near(one: f32, other: f32, exact: bool) -> bool {
     let ulp = one.abs().max(f32::MIN_POSITIVE) * f32::EPSILON;
-    if exact { one.to_bits() == other.to_bits() } else { (one - other).abs() <= 2.0 * ulp }
+    one.to_bits() == other.to_bits() || (!exact && (one - other).abs() <= 2.0 * ulp)
 }
 
 /// `count` rows that differ in every field, with ids from `row-00000`.

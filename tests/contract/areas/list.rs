@@ -50,6 +50,56 @@ macro_rules! __each_test {
                 vectors_of_zeros_and_of_far_magnitudes_rank_without_nonsense "§1"
                 a_query_of_another_width_or_without_numbers_is_refused "§1.5"
             }
+            values {
+                metadata_of_every_type_comes_back_as_it_was "§1, §8"
+                documents_of_every_kind_come_back_as_they_were "§1, §7.1"
+                ids_of_every_kind_name_their_own_rows "§1, §7.1"
+                vectors_come_back_bit_for_bit "§1.5"
+                a_vector_that_is_no_number_is_refused_from_a_caller_and_not_altered_in_a_copy "§1.5, Collection::apply"
+                numbers_and_texts_that_json_cannot_express_are_refused_where_they_enter "§1"
+                no_metadata_and_the_mark_of_a_repaired_one_are_the_same "rows::canonical_metadata"
+                every_width_the_store_can_hold_works "§1.5"
+                vectors_of_another_width_are_refused_and_write_nothing "§1.5"
+            }
+            isolation {
+                palaces_whose_names_look_alike_are_apart "§2.2 +"
+                collections_whose_names_look_alike_are_apart "§2.2 +"
+                a_palace_and_its_collection_are_not_told_by_their_names_run_together "§2.2 +"
+                namespaces_are_apart_or_refused "§2.2 +, supports_namespace_isolation"
+                a_palace_without_a_namespace_is_found_again_by_its_id "§2.2"
+            }
+            scan {
+                rows_come_in_the_byte_order_of_their_ids "ScanOrder::ById"
+                a_range_is_open_below_and_closed_above "KeyRange"
+                no_batch_is_larger_than_was_asked_for "ScanRequest"
+                partitions_cover_every_id_there_can_be_once "Collection::cut"
+                a_scan_of_nothing_ends_at_once "Collection::scan"
+                rows_that_do_not_change_are_each_seen_once_while_others_do "Collection::scan"
+            }
+            lifecycle {
+                making_a_backend_does_no_io "§2.6"
+                closing_a_palace_that_was_never_opened_is_fine "§2.6"
+                opening_what_is_not_there_is_refused_and_makes_nothing "§2.4"
+                a_collection_that_is_not_there_is_told_from_a_palace_that_is_not "§2.4 +"
+                making_a_palace_that_is_there_opens_it "§2.4"
+                making_a_collection_again_opens_it_unless_it_is_another_one "§2.4, Palace::create_collection"
+                what_is_told_of_a_collection_is_true "CollectionInfo"
+                a_directory_that_was_made_is_private "§2.4"
+                a_reference_without_the_directory_it_needs_is_refused "§2.2"
+                what_was_opened_for_reading_writes_nothing "OpenMode::Read"
+                different_palaces_can_be_opened_at_once "§2.5"
+                the_same_palace_can_be_made_and_opened_at_once "§2.5, Backend::open"
+                a_backend_of_another_major_version_is_refused "§9"
+            }
+            closed {
+                a_closed_handle_answers_so_to_every_call_and_others_go_on "§2.6"
+                closing_a_palace_closes_every_handle_on_it_and_no_other "§2.6"
+                a_stream_that_was_begun_says_so_too "§2.6"
+            }
+            batches {
+                ten_thousand_rows_go_in_at_once_by_every_operation "§7.1"
+                the_largest_batch_goes_in_and_out_again "§7.1"
+            }
         }
     };
 }
