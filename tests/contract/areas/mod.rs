@@ -1,0 +1,14 @@
+//! The tests, by what they are about; `list` names them all.
+
+pub(crate) mod batches;
+pub(crate) mod closed;
+pub(crate) mod filters;
+mod generated;
+pub(crate) mod isolation;
+pub(crate) mod lifecycle;
+mod list;
+pub(crate) mod query;
+pub(crate) mod round_trip;
+pub(crate) mod scan;
+pub(crate) mod shapes;
+pub(crate) mod values;
