@@ -102,10 +102,9 @@ impl Root {
     }
 
     fn palace(&mut self, source: &PalaceSource, ctx: &Context<Self>) -> PalaceEnd {
-        let fidelity = source.backend.descriptor().fidelity;
         if let Some(palace) = self.palaces.iter().find(|palace| palace.source.address == source.address && palace.alive)
         {
-            return PalaceEnd { address: source.address.clone(), fidelity, actor: palace.actor.clone() };
+            return end_of(source, palace.actor.clone());
         }
         let child = format!("palace {}", source.address);
         let restarts = Arc::new(AtomicU32::new(0));
@@ -123,7 +122,7 @@ impl Root {
             root.do_send(Heard(transition));
         });
         self.palaces.push(Palace { child, source: source.clone(), actor: actor.clone(), restarts, alive: true });
-        PalaceEnd { address: source.address.clone(), fidelity, actor }
+        end_of(source, actor)
     }
 
     fn start_link(&mut self, start: StartLink, ctx: &Context<Self>) {
@@ -304,6 +303,18 @@ impl Root {
             Step::Ended => link.alive = false,
             Step::Restarted => {}
         }
+    }
+}
+
+/// What a link needs to know of a palace it depends on.
+fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
+    let descriptor = source.backend.descriptor();
+    PalaceEnd {
+        address: source.address.clone(),
+        backend: descriptor.name,
+        capabilities: descriptor.capabilities.clone(),
+        fidelity: descriptor.fidelity,
+        actor,
     }
 }
 

@@ -5,8 +5,8 @@ use super::{Engine, PalaceSource, StartLink};
 use crate::board::{ActKind, Connection, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode, PalaceRef, ScanOrder,
-    ScanRequest, WriteMode,
+    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, LogEntry, Metric, OpenMode, PalaceRef,
+    ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::journal::{Journal, SqliteJournal};
 use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Phase};
@@ -351,4 +351,21 @@ fn a_palace_can_be_watched_without_a_link_and_shows_itself_once_it_is_there() {
     assert_eq!(open.palaces[0].collections[0].rows, u64::from(ROWS));
     assert_eq!(open.palaces[0].restarts, 1);
     engine.shut_down();
+}
+
+#[test]
+fn a_migration_leaves_its_record_in_the_target_once() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Migrate);
+    assert_eq!(running.end().outcome, Outcome::Verified);
+    running.engine.shut_down();
+    let log = world.runtime.block_on(async {
+        let palace = world.target.open(&reference("target"), OpenMode::Read.into()).await.unwrap();
+        palace.migration_log().await.unwrap()
+    });
+    let records: Vec<_> = log.iter().filter_map(LogEntry::as_migration).collect();
+    let [record] = records.as_slice() else { panic!("{log:?}") };
+    assert_eq!((record.rows, record.lossless, record.verified), (u64::from(ROWS), true, true));
+    assert_eq!((record.source_backend.as_str(), record.source.as_str()), ("memory", "memory:source"));
+    assert_eq!(record.collections[0].name, COLLECTION);
 }

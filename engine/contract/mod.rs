@@ -61,7 +61,7 @@ pub use maintenance::{
     MaintenanceKind, MaintenanceResult, MaintenanceState, MaintenanceStatus, MaintenanceStep, Progress, kind,
 };
 pub use metric::Metric;
-pub use migration_log::LogEntry;
+pub use migration_log::{LogEntry, MigrationRecord, RecordedCollection};
 pub use palace::{CollectionInfo, CollectionSpec, Palace};
 pub use palace_ref::PalaceRef;
 pub use scan::{Partition, RowStream, ScanOrder, ScanRequest};
