@@ -2,11 +2,11 @@
 
 use super::root::Request;
 use super::{Engine, PalaceSource, StartLink};
-use crate::board::{ActKind, Connection, Snapshot};
+use crate::board::{ActKind, Connection, MaintenanceRun, RunState, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, LogEntry, Metric, OpenMode, PalaceRef,
-    ScanOrder, ScanRequest, WriteMode,
+    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, LogEntry, MaintenanceStatus, Metric,
+    OpenMode, PalaceRef, ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::journal::{Journal, SqliteJournal};
 use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Phase};
@@ -368,4 +368,27 @@ fn a_migration_leaves_its_record_in_the_target_once() {
     assert_eq!((record.rows, record.lossless, record.verified), (u64::from(ROWS), true, true));
     assert_eq!((record.source_backend.as_str(), record.source.as_str()), ("memory", "memory:source"));
     assert_eq!(record.collections[0].name, COLLECTION);
+}
+
+#[test]
+fn maintenance_is_run_in_turn_and_told_while_the_link_goes_on() {
+    let world = World::new();
+    let running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    for kind in ["compact", "polish"] {
+        let command = Command::Maintain { palace: "memory:target".into(), kind: kind.into() };
+        running.commands.send(command).unwrap();
+    }
+    let snapshot = running.wait_until(|snapshot| {
+        let target = snapshot.palaces.iter().find(|palace| palace.address == "memory:target");
+        target.is_some_and(|palace| palace.runs.len() == 2 && !palace.runs.iter().any(MaintenanceRun::is_under_way))
+    });
+    let runs = &snapshot.palaces.iter().find(|palace| palace.address == "memory:target").unwrap().runs;
+    let RunState::Ended { status: first, .. } = &runs[0].state else { panic!("{runs:?}") };
+    assert!(matches!(first, MaintenanceStatus::Ran | MaintenanceStatus::Noop), "{runs:?}");
+    let RunState::Failed { reason, .. } = &runs[1].state else { panic!("{runs:?}") };
+    assert!(reason.contains("no maintenance kind \"polish\""), "{reason}");
+    assert_eq!(snapshot.links[0].state, live);
+    running.engine.shut_down();
 }
