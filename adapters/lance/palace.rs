@@ -22,8 +22,8 @@ use std::time::Duration;
 
 /// Bytes Lance may cache of indices, and of manifests and file footers. Its own defaults are gigabytes, which a copy would
 /// slowly fill with footers it has no more use for.
-const INDEX_CACHE: usize = 16 << 20;
-const METADATA_CACHE: usize = 16 << 20;
+const INDEX_CACHE: usize = 4 << 20;
+const METADATA_CACHE: usize = 4 << 20;
 
 /// An open LanceDB directory.
 pub(crate) struct LancePalace {

@@ -1,4 +1,5 @@
 use super::overwrite::Exchange;
+use super::plan::Plan;
 use super::{Face, Workshop, address, overwrite, restart};
 use crate::exit_code::Exit;
 use crate::logging;
@@ -31,6 +32,9 @@ pub(super) struct Migrate {
     /// Remove what an interrupted run of this command has copied, and begin anew
     #[arg(long)]
     restart: bool,
+    /// Show what would be done and what is in the way, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
@@ -39,6 +43,10 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) fn run(self) -> Result<Exit> {
+        if self.dry_run {
+            let json = self.face.choose() == output::Face::Json;
+            return Plan::of(self.source, self.target, self.collections, json).run();
+        }
         let registry = Registry::new();
         let source = registry.source(&self.source)?;
         let wanted = registry.target(&self.target)?;
