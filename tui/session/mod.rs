@@ -1,6 +1,6 @@
 //! An engine and the face it shows, for as long as a command runs.
 //!
-//! [`Session`] owns the runtime and the engine; [`faces`] draw the board; [`signals`] turn Ctrl-C and SIGTERM into a drain.
+//! [`Session`] owns the runtime and the engine; [`faces`] draw the board; [`mod@signals`] turn Ctrl-C and SIGTERM into a drain.
 
 mod faces;
 mod signals;
