@@ -8,6 +8,7 @@ mod inspect;
 mod kill;
 mod live_writer;
 mod output;
+mod plan;
 mod real_palace;
 mod reference;
 mod terminal;
