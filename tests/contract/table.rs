@@ -1,7 +1,7 @@
 use crate::Store;
 use crate::areas;
 use crate::world::World;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use std::time::Duration;
 
 /// A test that has not ended by then hangs.
@@ -17,7 +17,7 @@ pub struct Test {
     /// Where the contract says so: § of the RFC, `+` for the points its accepted revision added, or the trait whose
     /// documentation says it.
     pub section: &'static str,
-    pub(crate) check: fn(&World) -> BoxFuture<'_, ()>,
+    pub(crate) check: fn(&World) -> LocalBoxFuture<'_, ()>,
 }
 
 impl std::fmt::Debug for Test {
