@@ -115,7 +115,7 @@ pub(crate) async fn scanned_range(
     batch_rows: usize,
 ) -> Result<Vec<Written>> {
     let batches: Vec<RowBatch> = collection.scan(ScanRequest { range, order, batch_rows }).try_collect().await?;
-    Ok(batches.iter().flat_map(RowBatch::rows).map(Written::of).collect())
+    Ok(batches.iter().flat_map(written).collect())
 }
 
 /// Rows of a selection by `get`, every field the backend gives out.
@@ -175,6 +175,15 @@ pub(crate) async fn assert_holds(world: &World, collection: &dyn Collection, wan
     }
     assert_rows(world, &by_get, &wanted, &format!("{when}, by get"));
     assert_eq!(collection.count().await.expect("a count"), wanted.len() as u64, "{when}, by count");
+}
+
+/// The rows of a batch, owned.
+pub(crate) fn written(batch: &RowBatch) -> Vec<Written> {
+    batch.rows().map(Written::of).collect()
+}
+
+pub(crate) fn ids_in(batch: &RowBatch) -> Vec<String> {
+    batch.rows().map(|row| row.id.to_owned()).collect()
 }
 
 pub(crate) fn ids_of(rows: &[Written]) -> Vec<String> {

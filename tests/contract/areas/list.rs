@@ -100,6 +100,58 @@ macro_rules! __each_test {
                 ten_thousand_rows_go_in_at_once_by_every_operation "§7.1"
                 the_largest_batch_goes_in_and_out_again "§7.1"
             }
+            capability {
+                what_a_backend_says_of_itself_fits_together "§2"
+                vectors_are_given_out_or_the_wish_is_refused "§2, supports_embeddings_out"
+                without_a_feed_nothing_can_be_followed "§6, supports_change_feed"
+                a_maintenance_kind_that_is_not_advertised_is_refused_by_name "§7.3"
+                an_estimate_that_is_advertised_is_near_and_cheaper_than_counting "§1, supports_estimated_count"
+                writers_in_conflict_leave_whole_rows_and_no_row_twice "§6, supports_sync"
+            }
+            update {
+                no_reader_sees_half_of_an_update "§1, supports_update"
+                updates_of_different_fields_do_not_undo_each_other "§1, supports_update"
+            }
+            identity {
+                the_identity_is_stored_with_a_new_collection "§1.5"
+                the_same_model_opens_and_another_is_refused "§1.5"
+                an_alias_that_is_stored_is_the_model_it_stands_for "§1.5"
+                a_width_that_differs_is_refused_before_the_name_is_looked_at "§1.5"
+                a_collection_is_not_made_for_another_model_than_the_embedder "§1.5"
+                a_nameless_embedder_is_unknown_and_never_recorded "§1.5 +"
+                an_unknown_model_is_recorded_by_the_next_write_and_by_no_read "§1.5"
+                a_write_that_failed_records_nothing "§1.5"
+                what_another_recorded_meanwhile_is_not_replaced "§1.5"
+                a_reindex_records_an_unknown_model_too "§1.5"
+                a_forced_swap_is_recorded_logged_and_seen_by_others "§1.5, §8"
+                a_swap_needs_a_model_and_a_palace_that_can_be_written "OpenOptions"
+                a_model_can_be_set_by_hand "§1.5, §8"
+            }
+            server_embedder {
+                every_pair_of_models_that_disagrees_is_refused "§1.5"
+                every_pair_of_widths_that_disagrees_is_refused_before_the_names "§1.5"
+                its_own_model_is_recorded_on_the_first_write "§1.5"
+                a_server_that_does_not_say_its_model_is_refused "§1.5, server_embedder"
+                the_token_and_the_identity_go_together "§1.5, server_embedder"
+            }
+            maintenance {
+                the_state_can_be_asked_at_any_time_and_changes_nothing "§7.3"
+                each_kind_leaves_the_rows_as_they_are "§7.3"
+                each_kind_runs_where_there_is_work_and_shows_it "§7.3"
+                a_kind_with_nothing_to_do_says_so_or_runs "§7.3"
+                a_second_run_of_a_kind_is_told_that_one_is_under_way "§7.3 +"
+                a_run_that_is_dropped_leaves_the_palace_whole_and_free "Palace::run_maintenance"
+                a_kind_runs_beside_readers_and_writers "§7.3"
+            }
+            feed {
+                each_change_comes_once_as_the_row_is_now "§6"
+                where_nothing_changed_nothing_comes "§6"
+                a_cursor_taken_before_the_first_row_leads_to_all_of_them "§6"
+                following_from_an_older_cursor_is_right_too "§6"
+                a_cursor_of_no_place_in_this_feed_has_expired "§6"
+                a_cursor_survives_maintenance_or_has_expired_by_name "§6, §7.3"
+                a_random_history_followed_equals_the_store_at_every_checkpoint "§6"
+            }
         }
     };
 }
