@@ -1,15 +1,17 @@
 use crate::durability::Durability;
 use crate::error::Place;
 use crate::layout::Layout;
-use crate::{cut, feed, scan, sidecar, write};
+use crate::{cut, feed, lookup, scan, sidecar, write};
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use lance::Dataset;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, IdentityState,
-    KeyRange, Partition, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, GetRequest,
+    GetResult, IdentityState, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanOrder,
+    ScanRequest, Selection, WriteMode,
 };
+use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;
 
 /// One table and what is needed to speak of it.
@@ -89,6 +91,13 @@ impl LanceCollection {
         Ok(Self { name: name.to_owned(), handle, layout, recorded, first_transaction, writable, durability })
     }
 
+    fn check_writable(&self) -> Result<()> {
+        if self.writable {
+            return Ok(());
+        }
+        Err(self.handle.place.error(ErrorKind::InvalidRequest, "the palace was opened for reading only"))
+    }
+
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -130,11 +139,31 @@ impl Collection for LanceCollection {
     }
 
     async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
-        if !self.writable {
-            let detail = "the palace was opened for reading only";
-            return Err(self.handle.place.error(ErrorKind::InvalidRequest, detail));
-        }
+        self.check_writable()?;
         write::apply(&self.handle, &self.layout, &self.durability, batch, mode).await
+    }
+
+    async fn add(&self, rows: RowBatch) -> Result<()> {
+        self.check_writable()?;
+        write::add(&self.handle, &self.durability, rows).await
+    }
+
+    async fn update(&self, updates: RowUpdates) -> Result<u64> {
+        self.check_writable()?;
+        write::update(&self.handle, &self.durability, &updates).await
+    }
+
+    async fn delete(&self, selection: &Selection) -> Result<u64> {
+        self.check_writable()?;
+        write::remove(&self.handle, &self.durability, selection).await
+    }
+
+    async fn get(&self, request: &GetRequest) -> Result<GetResult> {
+        lookup::get(&self.handle.pin().await?, request).await
+    }
+
+    async fn query(&self, request: &QueryRequest) -> Result<QueryResult> {
+        lookup::query(&self.handle.pin().await?, request).await
     }
 
     async fn feed_head(&self) -> Result<Option<FeedHead>> {
