@@ -1,7 +1,8 @@
 use crate::durability::Durability;
 use crate::error::Place;
+use crate::home::sidecar;
 use crate::layout::Layout;
-use crate::{cut, feed, lookup, scan, sidecar, write};
+use crate::{cut, feed, lookup, scan, write};
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -30,6 +31,11 @@ pub(crate) struct Pinned {
 }
 
 impl TableHandle {
+    /// A table of rows in our columns.
+    pub(crate) fn of_rows(table: lancedb::Table, place: Place) -> Self {
+        Self { table, place }
+    }
+
     /// The newest version. About 40 µs if there is none newer than the last one seen.
     pub(crate) async fn newest(&self) -> Result<Arc<Dataset>> {
         let Some(dataset) = self.table.dataset() else {
@@ -68,13 +74,11 @@ impl LanceCollection {
     /// store's.
     pub(crate) async fn open(
         name: &str,
-        table: lancedb::Table,
+        handle: TableHandle,
         recorded: Option<EmbedderIdentity>,
         writable: bool,
-        place: Place,
         durability: Durability,
     ) -> Result<Self> {
-        let handle = TableHandle { table, place };
         let pinned = handle.pin().await?;
         let layout = pinned.layout;
         let stored = layout.stored_identity();

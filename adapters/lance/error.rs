@@ -11,6 +11,12 @@ pub(crate) struct Place {
     collection: Option<Arc<str>>,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.palace)
+    }
+}
+
 impl Place {
     pub(crate) fn palace(palace: impl fmt::Display) -> Self {
         Self { palace: palace.to_string().into(), collection: None }

@@ -10,11 +10,19 @@ const FIRST_WAIT: u64 = 10;
 const LONGEST_WAIT: u64 = 1_000;
 
 /// Does it until it is not [`ErrorKind::Busy`] any more, with waits of growing, random length.
-pub(crate) async fn while_busy<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
+pub(crate) async fn while_busy<T, F: Future<Output = Result<T>>>(attempt: impl FnMut() -> F) -> Result<T> {
+    at_most(ATTEMPTS, attempt).await
+}
+
+/// The same, for what costs more than to be done so often.
+pub(crate) async fn at_most<T, F: Future<Output = Result<T>>>(
+    attempts: u32,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T> {
     let mut done = 1;
     loop {
         match attempt().await {
-            Err(error) if error.kind() == ErrorKind::Busy && done < ATTEMPTS => {
+            Err(error) if error.kind() == ErrorKind::Busy && done < attempts => {
                 tokio::time::sleep(wait(done)).await;
                 done += 1;
             }

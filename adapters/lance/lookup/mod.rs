@@ -2,8 +2,9 @@
 //!
 //! `pushdown` makes of a filter an expression that Lance evaluates inside its scan, with the evaluator every backend
 //! answers by. `select` finds the addresses of the rows of a selection, in the order they are to be told in; `fields`
-//! takes columns of them by address. `get` is the two together, `nearest` measures distances on the way.
+//! takes columns of them by address. `get` is the two together, `nearest` measures distances on the way, `approximate` asks the index of the vectors.
 
+mod approximate;
 mod fields;
 mod get;
 mod nearest;
