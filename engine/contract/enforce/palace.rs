@@ -2,8 +2,8 @@ use super::Standing;
 use super::collection::EnforcedCollection;
 use super::identity;
 use crate::contract::{
-    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, ErrorKind, Finding, Health, IdentityState, LogEntry,
-    MaintenanceResult, MaintenanceState, MaintenanceStatus, Palace, Progress, Result, Severity, kind,
+    Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, ErrorKind, Health, IdentityState,
+    LogEntry, MaintenanceResult, MaintenanceState, MaintenanceStatus, Palace, Progress, Result, kind,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -68,12 +68,9 @@ impl Palace for EnforcedPalace {
     async fn health(&self) -> Health {
         match self.standing.check_open() {
             Ok(()) => self.palace.health().await,
-            Err(error) => Health::from_findings(vec![Finding {
-                severity: Severity::Error,
-                name: "closed".to_owned(),
-                summary: error.what(),
-                rows: Vec::new(),
-            }]),
+            Err(error) => {
+                Health { condition: Condition::Unavailable, reason: Some(error.what()), findings: Vec::new() }
+            }
         }
     }
 
