@@ -88,7 +88,7 @@ impl Backend for LanceBackend {
                 if mode != OpenMode::Create && palace.names().await?.is_empty() {
                     return Err(place.error(ErrorKind::PalaceNotFound, "no Lance palace is there"));
                 }
-                return Ok(Arc::new(palace.with_upkeep(self.upkeep)));
+                return Ok(Arc::new(palace.with_upkeep(self.upkeep.clone())));
             }
             (None, Address::Missing { scheme, feature }) => {
                 let detail = format!("palaces at {scheme}:// need a build with the cargo feature {feature:?}");
@@ -106,7 +106,7 @@ impl Backend for LanceBackend {
         });
         let path = looked.await.map_err(|error| place.join("could not look at the directory", error))??;
         let palace = LancePalace::connect(path, mode, place, self.sync.clone()).await?;
-        Ok(Arc::new(palace.with_upkeep(self.upkeep)))
+        Ok(Arc::new(palace.with_upkeep(self.upkeep.clone())))
     }
 }
 

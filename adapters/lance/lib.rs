@@ -29,6 +29,8 @@ mod state;
 mod write;
 
 #[cfg(test)]
+mod contract_tests;
+#[cfg(test)]
 mod testing;
 
 pub use backend::LanceBackend;

@@ -73,8 +73,8 @@ impl LancePalace {
         Self { upkeep, ..self }
     }
 
-    pub(crate) fn upkeep(&self) -> Upkeep {
-        self.upkeep
+    pub(crate) fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
     }
 
     /// The names of the tables; one that was begun and never committed is none.

@@ -17,24 +17,32 @@ use crate::palace::LancePalace;
 use palanquin_engine::contract::{ErrorKind, MaintenanceKind, MaintenanceResult, Progress, Result, kind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use figures::figures;
 pub(crate) use reindex::{VECTOR_INDEX, distance_type};
 
 /// When something is worth doing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct Upkeep {
     /// How long an old version is kept after another took its place.
     pub(crate) grace: Duration,
     /// So many vectors are worth an index.
     pub(crate) vector_index_rows: u64,
+    /// The time, in milliseconds since the epoch.
+    pub(crate) now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(24 * 60 * 60), vector_index_rows: 100_000 }
+        Self { grace: Duration::from_secs(24 * 60 * 60), vector_index_rows: 100_000, now: Arc::new(now) }
     }
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Attempts at a step that writers come between; each does all of its work again.

@@ -3,19 +3,19 @@ use crate::retry;
 use lance::dataset::cleanup::CleanupPolicy;
 use palanquin_engine::contract::Result;
 use serde_json::{Map, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Removes versions whose place another took longer ago than the grace, tagged ones excepted. What counts is not how
 /// old a version is but how long it has not been the newest: a reader that was up to date within the grace finds its
 /// version.
 pub(super) async fn prune(job: &Job<'_>) -> Result<Did> {
-    let place = &job.handle.place;
+    let (place, upkeep) = (&job.handle.place, job.palace.upkeep());
     let pruned = retry::at_most(ATTEMPTS, || async {
         let dataset = job.handle.newest().await?;
         let versions = dataset.versions().await;
         let versions = versions.map_err(|error| place.store("could not list the versions", error))?;
         let dated = versions.iter().map(|version| (version.version, version.timestamp.timestamp_millis())).collect();
-        let Some(first_kept) = first_kept(dated, now(), job.palace.upkeep().grace) else { return Ok(None) };
+        let Some(first_kept) = first_kept(dated, (upkeep.now)(), upkeep.grace) else { return Ok(None) };
         let policy = CleanupPolicy {
             before_version: Some(first_kept),
             error_if_tagged_old_versions: false,
@@ -35,11 +35,6 @@ pub(super) async fn prune(job: &Job<'_>) -> Result<Did> {
         ("files_that_could_not_be_removed".to_owned(), json!(removed.failed_deletes)),
     ]);
     Ok(Did { ran: true, figures })
-}
-
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The version that was the newest when the grace began: whatever is before it goes. `None` if nothing is. Versions
