@@ -5,6 +5,7 @@
 
 use libmimalloc_sys::{mi_option_get, mi_option_set, mi_option_t};
 use mimalloc::MiMalloc;
+use std::ffi::c_long;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -22,16 +23,16 @@ pub fn give_memory_back_at_once() {
 }
 
 #[allow(unsafe_code, reason = "the bindings are plain C; the option is a number, and any number is a delay")]
-fn set_purge_delay(millis: i32) {
+fn set_purge_delay(millis: c_long) {
     // SAFETY: the call writes one integer of mimalloc's own option table, whose bounds it checks.
-    unsafe { mi_option_set(PURGE_DELAY, millis.into()) }
+    unsafe { mi_option_set(PURGE_DELAY, millis) }
 }
 
 /// The delay in force, in milliseconds.
 #[allow(unsafe_code, reason = "as above")]
-pub fn purge_delay() -> i64 {
+pub fn purge_delay() -> c_long {
     // SAFETY: the call reads one integer of mimalloc's own option table, whose bounds it checks.
-    unsafe { mi_option_get(PURGE_DELAY) }.into()
+    unsafe { mi_option_get(PURGE_DELAY) }
 }
 
 #[cfg(test)]
