@@ -1,32 +1,37 @@
-use crate::collection::MemoryCollection;
 use crate::faults::{Faults, Point};
+use crate::palace::{COMPACT, MemoryPalace, StoredPalace};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Collection, CollectionInfo, CollectionSpec, Descriptor, Error, ErrorKind,
-    Fidelity, Health, MaintenanceState, Metric, OpenMode, OpenOptions, Palace, PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
+    PalaceRef, Result, SpecVersion, token,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Palaces in memory, by their id.
+/// Palaces by id and namespace; those without a namespace are apart from every namespace.
+type Palaces = HashMap<(String, Option<String>), Arc<StoredPalace>>;
+
+/// Where palaces lie. Clones are the same storage.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage(Arc<Mutex<Palaces>>);
+
+/// A backend on a [`MemoryStorage`].
 #[derive(Debug)]
 pub struct MemoryBackend {
     descriptor: Descriptor,
-    palaces: Mutex<HashMap<String, Arc<MemoryPalace>>>,
-    faults: Faults,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct MemoryPalace {
-    id: String,
-    collections: Mutex<BTreeMap<String, Arc<MemoryCollection>>>,
+    storage: MemoryStorage,
     faults: Faults,
 }
 
 impl MemoryBackend {
-    /// No palace yet; its collections suffer `faults`.
+    /// On a storage of its own; its collections suffer `faults`.
     pub fn new(faults: Faults) -> Self {
+        Self::on(MemoryStorage::default(), faults)
+    }
+
+    /// On a storage that others may be on too; the collections opened through this one suffer `faults`.
+    pub fn on(storage: MemoryStorage, faults: Faults) -> Self {
         let descriptor = Descriptor {
             name: "memory",
             spec_version: SpecVersion::CURRENT,
@@ -34,15 +39,20 @@ impl MemoryBackend {
                 token::EMBEDDINGS_IN,
                 token::EMBEDDINGS_PASSTHROUGH,
                 token::EMBEDDINGS_OUT,
+                token::UPDATE,
+                token::METADATA_FILTERS,
+                token::RANGE_FILTERS,
                 token::MIGRATION_EXPORT,
                 token::CHANGE_FEED,
+                token::SYNC,
+                token::NAMESPACE_ISOLATION,
             ]),
-            maintenance_kinds: &[],
+            maintenance_kinds: &[COMPACT],
             metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Exact,
         };
-        Self { descriptor, palaces: Mutex::default(), faults }
+        Self { descriptor, storage, faults }
     }
 }
 
@@ -58,61 +68,15 @@ impl Backend for MemoryBackend {
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
         self.faults.pass(Point::Open).await?;
-        let mut palaces = self.palaces.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = palaces.get(&palace.id) {
-            return Ok(Arc::clone(found) as Arc<dyn Palace>);
-        }
-        if options.mode != OpenMode::Create {
-            return Err(Error::new(ErrorKind::PalaceNotFound, "no such palace").in_palace(palace));
-        }
-        let made = Arc::new(MemoryPalace {
-            id: palace.id.clone(),
-            collections: Mutex::default(),
-            faults: self.faults.clone(),
-        });
-        palaces.insert(palace.id.clone(), Arc::clone(&made));
-        Ok(made)
-    }
-}
-
-#[async_trait]
-impl Palace for MemoryPalace {
-    async fn collections(&self) -> Result<Vec<CollectionInfo>> {
-        let collections = self.collections.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(collections.values().map(|collection| collection.describe()).collect())
-    }
-
-    async fn collection(&self, name: &str) -> Result<Arc<dyn Collection>> {
-        let collections = self.collections.lock().unwrap_or_else(PoisonError::into_inner);
-        match collections.get(name) {
-            Some(found) => Ok(Arc::clone(found) as Arc<dyn Collection>),
-            None => {
-                Err(Error::new(ErrorKind::CollectionNotInitialized, format!("no collection {name}"))
-                    .in_palace(&self.id))
+        let mut palaces = self.storage.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (palace.id.clone(), palace.namespace.clone());
+        let stored = match palaces.get(&key) {
+            Some(stored) => Arc::clone(stored),
+            None if options.mode != OpenMode::Create => {
+                return Err(Error::new(ErrorKind::PalaceNotFound, "no such palace").in_palace(palace));
             }
-        }
-    }
-
-    async fn create_collection(&self, spec: &CollectionSpec) -> Result<Arc<dyn Collection>> {
-        let mut collections = self.collections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = collections.get(&spec.name) {
-            return if found.describe().incarnation.as_ref() == Some(&spec.incarnation) {
-                Ok(Arc::clone(found) as Arc<dyn Collection>)
-            } else {
-                Err(Error::new(ErrorKind::PalaceExists, format!("collection {} is there", spec.name))
-                    .in_palace(&self.id))
-            };
-        }
-        let made = Arc::new(MemoryCollection::new(spec.clone(), self.faults.clone()));
-        collections.insert(spec.name.clone(), Arc::clone(&made));
-        Ok(made)
-    }
-
-    async fn health(&self) -> Health {
-        Health::healthy()
-    }
-
-    async fn maintenance_state(&self) -> Result<MaintenanceState> {
-        Ok(MaintenanceState::new())
+            None => Arc::clone(palaces.entry(key).or_default()),
+        };
+        Ok(Arc::new(MemoryPalace::new(palace.clone(), stored, self.faults.clone())))
     }
 }

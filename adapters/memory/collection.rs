@@ -1,101 +1,86 @@
+use crate::content::{Content, Stored, StoredCollection};
 use crate::faults::{Faults, Point};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, CollectionSpec, Cursor, Error, ErrorKind, FeedHead, KeyRange,
-    Partition, Result, RowStream, ScanRequest, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, Error, ErrorKind, FeedHead, KeyRange, Partition, Result,
+    RowStream, RowUpdates, ScanRequest, WriteMode,
 };
-use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use palanquin_engine::rows::{RowBatch, RowBatchBuilder};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-#[derive(Clone, Debug)]
-struct Stored {
-    document: Option<String>,
-    metadata: String,
-    embedding: Option<Vec<f32>>,
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    rows: BTreeMap<String, Stored>,
-    /// Id touched by each change, in order; change `n` is at index `n - 1`.
-    log: Vec<String>,
-}
-
+/// A handle on a collection.
 #[derive(Clone, Debug)]
 pub(crate) struct MemoryCollection {
-    spec: Arc<CollectionSpec>,
-    content: Arc<Mutex<Content>>,
+    stored: Arc<StoredCollection>,
     faults: Faults,
 }
 
 impl MemoryCollection {
-    pub(crate) fn new(spec: CollectionSpec, faults: Faults) -> Self {
-        Self { spec: Arc::new(spec), content: Arc::default(), faults }
+    pub(crate) fn new(stored: Arc<StoredCollection>, faults: Faults) -> Self {
+        Self { stored, faults }
     }
 
-    pub(crate) fn describe(&self) -> CollectionInfo {
-        CollectionInfo {
-            name: self.spec.name.clone(),
-            rows: self.content().rows.len() as u64,
-            dimension: Some(self.spec.dimension),
-            metric: Some(self.spec.metric),
-            identity: self.spec.identity.clone(),
-            incarnation: Some(self.spec.incarnation.clone()),
-        }
-    }
-
-    fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn batch<'a>(&self, rows: impl ExactSizeIterator<Item = (&'a String, &'a Stored)>) -> Result<RowBatch> {
-        let mut batch = RowBatchBuilder::with_capacity(rows.len(), self.spec.dimension);
+    fn batch<'a>(&self, rows: impl Iterator<Item = (&'a str, &'a Stored)>) -> Result<RowBatch> {
+        let failed = |error| Error::new(ErrorKind::Internal, "a stored row").with_source(error);
+        let mut batch = RowBatchBuilder::with_capacity(rows.size_hint().0, self.stored.dimension());
         for (id, stored) in rows {
-            let row = Row {
-                id,
-                document: stored.document.as_deref(),
-                metadata: &stored.metadata,
-                embedding: stored.embedding.as_deref(),
-            };
-            batch.push(row).map_err(|error| Error::new(ErrorKind::Internal, "a stored row").with_source(error))?;
+            batch.push(stored.as_row(id)).map_err(failed)?;
         }
-        batch.finish().map_err(|error| Error::new(ErrorKind::Internal, "a stored row").with_source(error))
+        batch.finish().map_err(failed)
     }
 
-    /// The next batch of a range, and what remains of it.
+    /// The next batch of a range, if there is one.
     fn page(&self, range: &KeyRange, rows: usize) -> Result<Option<RowBatch>> {
-        let content = self.content();
-        let page: Vec<_> = within(&content.rows, range).take(rows.max(1)).collect();
-        if page.is_empty() { Ok(None) } else { self.batch(page.into_iter()).map(Some) }
+        let batch = self.batch(self.stored.content().within(range).take(rows.max(1)))?;
+        Ok((!batch.is_empty()).then_some(batch))
     }
-}
 
-fn within<'a>(
-    rows: &'a BTreeMap<String, Stored>,
-    range: &KeyRange,
-) -> impl DoubleEndedIterator<Item = (&'a String, &'a Stored)> {
-    let after = range.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let upto = range.upto.as_deref().map_or(Bound::Unbounded, Bound::Included);
-    let ordered = range.after.as_deref() < range.upto.as_deref() || range.upto.is_none();
-    ordered.then(|| rows.range::<str, _>((after, upto))).into_iter().flatten()
+    /// A cursor of this collection and of no other incarnation of it.
+    fn cursor(&self, content: &Content) -> Cursor {
+        Cursor(format!("{}:{}", self.stored.incarnation(), content.changes.last()))
+    }
+
+    fn number_of(&self, cursor: &Cursor) -> Option<u64> {
+        let (incarnation, number) = cursor.0.rsplit_once(':')?;
+        number.parse().ok().filter(|_| incarnation == self.stored.incarnation())
+    }
+
+    fn changes(&self, cursor: &Cursor, batch_rows: usize) -> Result<Vec<ChangeBatch>> {
+        let content = self.stored.content();
+        let touched = self.number_of(cursor).and_then(|number| content.changes.after(number));
+        let expired = || Error::new(ErrorKind::CursorExpired, "the cursor is of no change in this collection's log");
+        let touched: Vec<&str> = touched.ok_or_else(expired)?.collect::<BTreeSet<_>>().into_iter().collect();
+        let mut batches = Vec::new();
+        for chunk in touched.chunks(batch_rows.max(1)) {
+            let (kept, gone): (Vec<&str>, Vec<&str>) = chunk.iter().partition(|id| content.rows.contains_key(**id));
+            let kept = kept.into_iter().filter_map(|id| content.rows.get(id).map(|stored| (id, stored)));
+            let upserts = self.batch(kept)?;
+            let upserts = (!upserts.is_empty()).then_some(upserts);
+            let deletes = gone.into_iter().map(str::to_owned).collect();
+            batches.push(ChangeBatch { upserts, deletes, cursor: None });
+        }
+        if let Some(last) = batches.last_mut() {
+            last.cursor = Some(self.cursor(&content));
+        }
+        Ok(batches)
+    }
 }
 
 #[async_trait]
 impl Collection for MemoryCollection {
     async fn info(&self) -> Result<CollectionInfo> {
-        Ok(self.describe())
+        Ok(self.stored.describe())
     }
 
     async fn count(&self) -> Result<u64> {
-        Ok(self.content().rows.len() as u64)
+        Ok(self.stored.content().rows.len() as u64)
     }
 
     async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
-        let content = self.content();
+        let content = self.stored.content();
         let ids: Vec<&String> = content.rows.keys().collect();
         let mut partitions: Vec<Partition> = Vec::new();
         for chunk in ids.chunks(rows_per_partition.max(1) as usize) {
@@ -122,31 +107,22 @@ impl Collection for MemoryCollection {
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
-        Ok(within(&self.content().rows, range).next_back().map(|(id, _)| id.clone()))
+        Ok(self.stored.content().within(range).next_back().map(|(id, _)| id.to_owned()))
     }
 
     async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
         self.faults.pass(Point::BeforeApply).await?;
         let mut applied = Applied::default();
         {
-            let mut content = self.content();
+            let mut content = self.stored.content();
             for id in &batch.deletes {
-                if content.rows.remove(id).is_some() {
-                    content.log.push(id.clone());
-                    applied.deleted += 1;
-                }
+                applied.deleted += u64::from(content.remove(id));
             }
             for row in batch.upserts.iter().flat_map(RowBatch::rows) {
                 if mode == WriteMode::Append && content.rows.contains_key(row.id) {
                     return Err(Error::new(ErrorKind::Corrupt, "an appended row is there already"));
                 }
-                let stored = Stored {
-                    document: row.document.map(str::to_owned),
-                    metadata: row.metadata.to_owned(),
-                    embedding: row.embedding.map(<[f32]>::to_vec),
-                };
-                content.rows.insert(row.id.to_owned(), stored);
-                content.log.push(row.id.to_owned());
+                content.put(row);
                 applied.upserted += 1;
             }
         }
@@ -154,30 +130,26 @@ impl Collection for MemoryCollection {
         Ok(applied)
     }
 
+    async fn update(&self, updates: RowUpdates) -> Result<u64> {
+        self.faults.pass(Point::BeforeApply).await?;
+        let updated = {
+            let mut content = self.stored.content();
+            let ids: BTreeSet<&str> = updates.ids().iter().map(String::as_str).collect();
+            let there = ids.into_iter().filter_map(|id| content.rows.get(id).map(|stored| (id, stored)));
+            let merged = updates.merged_into(&self.batch(there)?)?;
+            merged.rows().for_each(|row| content.put(row));
+            merged.len() as u64
+        };
+        self.faults.pass(Point::AfterApply).await?;
+        Ok(updated)
+    }
+
     async fn feed_head(&self) -> Result<Option<FeedHead>> {
-        Ok(Some(FeedHead { cursor: Cursor(self.content().log.len().to_string()), changed_at_ms: None }))
+        Ok(Some(FeedHead { cursor: self.cursor(&self.stored.content()), changed_at_ms: None }))
     }
 
     fn changes_since(&self, cursor: &Cursor, batch_rows: usize) -> BoxStream<'static, Result<ChangeBatch>> {
-        let batches = || {
-            let content = self.content();
-            let expired = || Error::new(ErrorKind::CursorExpired, format!("no change has number {}", cursor.0));
-            let from: usize = cursor.0.parse().map_err(|_| expired())?;
-            let touched: BTreeSet<&String> = content.log.get(from..).ok_or_else(expired)?.iter().collect();
-            let mut batches = Vec::new();
-            for chunk in touched.into_iter().collect::<Vec<_>>().chunks(batch_rows.max(1)) {
-                let (kept, gone): (Vec<&String>, Vec<&String>) =
-                    chunk.iter().partition(|id| content.rows.contains_key(id.as_str()));
-                let kept: Vec<_> = kept.into_iter().filter_map(|id| content.rows.get_key_value(id)).collect();
-                let upserts = if kept.is_empty() { None } else { Some(self.batch(kept.into_iter())?) };
-                batches.push(ChangeBatch { upserts, deletes: gone.into_iter().cloned().collect(), cursor: None });
-            }
-            if let Some(last) = batches.last_mut() {
-                last.cursor = Some(Cursor(content.log.len().to_string()));
-            }
-            Ok(batches)
-        };
-        match batches() {
+        match self.changes(cursor, batch_rows) {
             Ok(batches) => stream::iter(batches.into_iter().map(Ok)).boxed(),
             Err(error) => stream::iter([Err(error)]).boxed(),
         }

@@ -1,0 +1,38 @@
+use super::Between;
+use super::palace::InterposedPalace;
+use async_trait::async_trait;
+use palanquin_engine::contract::{Backend, Descriptor, OpenOptions, Palace, PalaceRef, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+struct InterposedBackend {
+    behind: Arc<dyn Backend>,
+    between: Arc<dyn Between>,
+    descriptor: Descriptor,
+}
+
+/// The backend with `between` in front of it, of the palaces it opens and of their collections.
+pub fn interpose(behind: Arc<dyn Backend>, between: Arc<dyn Between>) -> Arc<dyn Backend> {
+    let descriptor = between.descriptor(behind.descriptor());
+    Arc::new(InterposedBackend { behind, between, descriptor })
+}
+
+#[async_trait]
+impl Backend for InterposedBackend {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, path: &Path) -> bool {
+        self.behind.detect(path)
+    }
+
+    async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
+        let behind = self.between.open(self.behind.as_ref(), palace, options).await?;
+        Ok(Arc::new(InterposedPalace { behind, between: Arc::clone(&self.between) }))
+    }
+
+    async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {
+        self.behind.close_palace(palace).await
+    }
+}
