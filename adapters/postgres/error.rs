@@ -34,11 +34,6 @@ impl Place {
         self.name(of_driver(doing, error))
     }
 
-    /// A task of ours that panicked or was aborted with its runtime.
-    pub(crate) fn join(&self, detail: impl Into<String>, error: tokio::task::JoinError) -> Error {
-        self.name(Error::new(ErrorKind::Internal, detail).with_source(error))
-    }
-
     /// The same failure, told of this palace and collection.
     pub(crate) fn name(&self, error: Error) -> Error {
         let error = error.in_palace(&self.palace);

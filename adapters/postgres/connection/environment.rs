@@ -18,7 +18,8 @@ impl Variables<'_> {
     }
 
     /// `dsn` with what it leaves out: `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`,
-    /// `PGSSLROOTCERT`, `PGAPPNAME`, and libpq's own defaults.
+    /// `PGSSLROOTCERT`, `PGAPPNAME`, and libpq's own defaults. An address
+    /// that names a host without a port means 5432, as in MemPalace's marker, whatever `PGPORT` says.
     pub(crate) fn completed(&self, mut dsn: Dsn) -> Result<Dsn> {
         if !dsn.has_port
             && let Some(port) = self.get("PGPORT").and_then(|port| port.parse().ok())
@@ -125,8 +126,8 @@ mod tests {
         let theirs = ("MEMPALACE_PGVECTOR_DSN", "postgresql://theirs/b");
         let libpq = [("PGHOST", "libpq"), ("PGPORT", "7"), ("PGDATABASE", "c"), ("PGUSER", "ada"), ("PGPASSWORD", "x")];
         let both = [&[ours, theirs][..], &libpq].concat();
-        assert_eq!(dsn(&both).unwrap().to_string(), "postgresql://ada@ours:7/a");
-        assert_eq!(dsn(&[&[theirs][..], &libpq].concat()).unwrap().to_string(), "postgresql://ada@theirs:7/b");
+        assert_eq!(dsn(&both).unwrap().to_string(), "postgresql://ada@ours:5432/a");
+        assert_eq!(dsn(&[&[theirs][..], &libpq].concat()).unwrap().to_string(), "postgresql://ada@theirs:5432/b");
         let filled = dsn(&libpq).unwrap();
         assert_eq!(filled.to_string(), "postgresql://ada@libpq:7/c");
         assert_eq!(filled.config.get_password(), Some(&b"x"[..]));

@@ -154,8 +154,10 @@ pub(super) async fn create(palace: &Arc<PostgresPalace>, spec: &CollectionSpec) 
     }
     let failed = |error| place.sql("could not make the table", error);
     let mut session = palace.server.session().await.map_err(|error| place.name(error))?;
+    let mut recorded = spec.identity.clone();
     if let Some(there) = find(palace, &session, &spec.name, &place).await? {
         check_same(palace, &there, spec, &place)?;
+        recorded = there.identity().cloned();
     } else {
         // An entry of an earlier collection of this name would contradict the new one.
         if palace.recorded_in_file(&spec.name).await.ok().flatten() != spec.identity {
@@ -171,7 +173,9 @@ pub(super) async fn create(palace: &Arc<PostgresPalace>, spec: &CollectionSpec) 
             // Made by another just now.
             Some(relation) => {
                 let record = registry::collection(transaction.client(), schema, &table).await.map_err(failed)?;
-                check_same(palace, &Standing::new(relation, record, &spec.name), spec, &place)?;
+                let there = Standing::new(relation, record, &spec.name);
+                check_same(palace, &there, spec, &place)?;
+                recorded = there.identity().cloned();
             }
             None => {
                 let statement = create_table(schema, &table, spec.dimension, &spec.incarnation);
@@ -190,7 +194,7 @@ pub(super) async fn create(palace: &Arc<PostgresPalace>, spec: &CollectionSpec) 
         transaction.commit().await.map_err(failed)?;
     }
     drop(session);
-    if let Some(identity) = &spec.identity {
+    if let Some(identity) = &recorded {
         palace.record_in_file(&spec.name, Some(identity)).await?;
     }
     open(palace, &spec.name).await
@@ -211,7 +215,7 @@ fn spec_problem(spec: &CollectionSpec) -> Option<String> {
         .then(|| format!("vectors of {} components cannot be of a model of {stated}", spec.dimension))
 }
 
-/// That what is there is what was asked for.
+/// That what is there is what was asked for. Whether its model may be written is for the caller to say (§1.5).
 fn check_same(palace: &PostgresPalace, there: &Standing, spec: &CollectionSpec, place: &Place) -> Result<()> {
     if let Some(record) = &there.record
         && (record.prefix != palace.names.prefix || record.collection != spec.name)
@@ -230,11 +234,6 @@ fn check_same(palace: &PostgresPalace, there: &Standing, spec: &CollectionSpec, 
         let stored = there.relation.dimension.map_or_else(|| "any width".to_owned(), |width| width.to_string());
         let detail = format!("the collection was made for vectors of {stored}, not {}", spec.dimension);
         return Err(place.error(ErrorKind::DimensionMismatch, detail));
-    }
-    let state = EmbedderIdentity::compare(there.identity(), spec.identity.as_ref());
-    if let (IdentityState::KnownMismatch, Some(stored), Some(asked)) = (state, there.identity(), &spec.identity) {
-        let detail = format!("the collection was made for {stored}, not {asked}");
-        return Err(place.error(ErrorKind::EmbedderIdentityMismatch, detail));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod collections;
 mod open;
 
-pub(crate) use collections::{Standing, find};
+pub(crate) use collections::{Standing, find, standings};
 pub(crate) use open::Opening;
 
 use crate::connection::{Server, Session};

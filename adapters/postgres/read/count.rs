@@ -3,10 +3,10 @@ use crate::connection::Session;
 use palanquin_engine::contract::Result;
 use tokio_postgres::types::Type;
 
-/// Tables of no more pages than this are counted: a few milliseconds, and right.
-const COUNTED_PAGES: i64 = 1_000;
+/// Tables of no more pages than this are counted: a millisecond, and right.
+const COUNTED_PAGES: i64 = 100;
 /// Pages a sample looks at where the server has no statistics.
-const SAMPLED_PAGES: f64 = 200.0;
+const SAMPLED_PAGES: f64 = 50.0;
 
 pub(crate) async fn count(session: &Session, table: &Table) -> Result<u64> {
     let statement = format!("SELECT count(*) FROM {}", table.name);

@@ -2,6 +2,7 @@ use super::row::decode_vector;
 use crate::collection::Table;
 use crate::filter::Predicate;
 use crate::statement::{Value, Values};
+use crate::write::json_of;
 use futures::TryStreamExt;
 use palanquin_engine::contract::{ErrorKind, Filter, GetRequest, GetResult, Include, Metadata, Result};
 use std::collections::HashMap;
@@ -58,7 +59,7 @@ impl Found {
         let corrupt = |what: &str| table.place.error(ErrorKind::Corrupt, format!("stored {what}"));
         let metadata = match row.get::<_, Option<&str>>(2) {
             None => Metadata::new(),
-            Some(text) => serde_json::from_str(text)
+            Some(text) => serde_json::from_str(&json_of(text))
                 .map_err(|error| corrupt("metadata is no JSON object").with_source(error))?,
         };
         let is_mark = metadata.len() == 1 && metadata.get("_repaired_empty_meta") == Some(&true.into());

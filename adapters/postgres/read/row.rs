@@ -1,5 +1,6 @@
 //! Rows as the server sends them, in binary: big-endian floats, `jsonb` as a version byte and text.
 
+use crate::write::json_of;
 use palanquin_engine::rows::{Row, RowBatchBuilder, RowSchemaError, canonical_metadata_text};
 
 /// What a row is not that it should be. Holds nothing of the row.
@@ -50,7 +51,7 @@ pub(crate) fn decode_vector(bytes: &[u8], vector: &mut Vec<f32>) -> Result<(), M
 pub(crate) fn decode_jsonb(bytes: &[u8]) -> Result<String, Malformed> {
     let Some((1, text)) = bytes.split_first() else { return Err(Malformed::Field("metadata")) };
     let text = std::str::from_utf8(text).map_err(|_| Malformed::Field("metadata"))?;
-    canonical_metadata_text(Some(text)).map_err(Malformed::Metadata)
+    canonical_metadata_text(Some(&json_of(text))).map_err(Malformed::Metadata)
 }
 
 /// Adds a row. `vector` is scratch space.

@@ -18,6 +18,7 @@ struct Running {
     rows: Pin<Box<BinaryCopyOutStream>>,
     dimension: u32,
     vector: Vec<f32>,
+    has_ended: bool,
 }
 
 enum State {
@@ -50,7 +51,7 @@ async fn start(table: &Table, request: &ScanRequest) -> Result<Running> {
     };
     let rows = lease.copy_out(statement(table, request).as_str()).await.map_err(failed)?;
     let rows = Box::pin(BinaryCopyOutStream::new(rows, &COLUMNS));
-    Ok(Running { lease, rows, dimension, vector: Vec::new() })
+    Ok(Running { lease, rows, dimension, vector: Vec::new(), has_ended: false })
 }
 
 fn statement(table: &Table, request: &ScanRequest) -> String {
@@ -75,9 +76,10 @@ async fn next(table: &Table, running: &mut Running, batch_rows: usize) -> Result
     let failed = |error| table.place.sql("could not read the rows", error);
     let mut batch: Option<RowBatchBuilder> = None;
     let mut count = 0;
-    while count < batch_rows {
+    while count < batch_rows && !running.has_ended {
         let Some(row) = running.rows.next().await.transpose().map_err(failed)? else {
             running.lease.ended();
+            running.has_ended = true;
             break;
         };
         let batch = batch.get_or_insert_with(|| RowBatchBuilder::with_capacity(batch_rows.min(4_096), running.dimension));

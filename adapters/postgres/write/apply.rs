@@ -95,8 +95,8 @@ async fn merge(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<App
          SELECT id, document, metadata, embedding{values} FROM {STAGING} \
          ON CONFLICT (id) DO UPDATE SET document = excluded.document, metadata = excluded.metadata, \
            embedding = excluded.embedding{set} \
-         WHERE ROW(there.document, there.metadata, there.embedding) \
-           *<> ROW(excluded.document, excluded.metadata, excluded.embedding)",
+         WHERE ROW(there.document, there.metadata, there.embedding)::record \
+           *<> ROW(excluded.document, excluded.metadata, excluded.embedding)::record",
         table.name
     );
     transaction.batch_execute(&statement).await.map_err(|error| refused(table, rows, error))?;

@@ -1,5 +1,6 @@
 //! Metadata as `jsonb` keeps it: in decimal, where only a point tells a float from an integer. `1e15` would come back as
-//! an integer, so floats are written out; `jsonb` has no negative zero and no NUL.
+//! an integer, so floats are written out. `jsonb` has no negative zero, but keeps trailing zeros, which nobody else
+//! writes: `0.00` stands for it. It has no NUL.
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -24,7 +25,7 @@ pub(crate) fn of_text(canonical: &str) -> Result<Cow<'_, str>, Refused> {
             b'-' | b'0'..=b'9' => {
                 let end = at + bytes[at..].iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count();
                 let number = &canonical[at..end];
-                if number.contains(['e', 'E']) {
+                if number.contains(['e', 'E']) || number == "-0.0" {
                     let float: f64 = number.parse().map_err(|_| Refused::Malformed)?;
                     let out = rewritten.get_or_insert_with(|| String::with_capacity(canonical.len() + 32));
                     out.push_str(&canonical[copied..at]);
@@ -70,7 +71,42 @@ pub(super) fn of_object(object: &Map<String, Value>) -> Option<String> {
     of_text(&text).ok().map(Cow::into_owned)
 }
 
+/// What `jsonb` gave back, with its negative zeros as JSON has them.
+pub(crate) fn to_json(stored: &str) -> Cow<'_, str> {
+    if !stored.contains(NEGATIVE_ZERO) {
+        return Cow::Borrowed(stored);
+    }
+    let bytes = stored.as_bytes();
+    let mut out = String::with_capacity(stored.len());
+    let (mut at, mut copied) = (0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => match end_of_text(bytes, at) {
+                Ok(end) => at = end,
+                Err(_) => break,
+            },
+            b'-' | b'0'..=b'9' => {
+                let end = at + bytes[at..].iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count();
+                if &stored[at..end] == NEGATIVE_ZERO {
+                    out.push_str(&stored[copied..at]);
+                    out.push_str("-0.0");
+                    copied = end;
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    out.push_str(&stored[copied..]);
+    Cow::Owned(out)
+}
+
+const NEGATIVE_ZERO: &str = "0.00";
+
 fn of_float(float: f64) -> String {
+    if float == 0.0 && float.is_sign_negative() {
+        return NEGATIVE_ZERO.to_owned();
+    }
     let digits = float.to_string();
     if digits.contains('.') { digits } else { format!("{digits}.0") }
 }
@@ -99,12 +135,20 @@ mod tests {
         assert!(of_text(&looks_like_one).is_ok(), "{looks_like_one}");
     }
 
+    #[test]
+    fn a_negative_zero_is_kept_in_what_jsonb_keeps() {
+        let text = json!({"a": -0.0, "b": [0.0, -0.0], "c": "0.00 -0.0", "d": 10.001}).to_string();
+        let stored = of_text(&text).unwrap();
+        assert_eq!(stored, r#"{"a":0.00,"b":[0.0,0.00],"c":"0.00 -0.0","d":10.001}"#);
+        assert_eq!(to_json(&stored), text);
+    }
+
     proptest! {
         #[test]
         fn every_float_comes_back_with_its_bits_and_as_a_float(float in any::<f64>().prop_filter("JSON", |f| f.is_finite())) {
             let text = of_value(&json!(float)).unwrap();
             prop_assert!(text.contains('.') && !text.contains('e'), "{}", text);
-            prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), float.to_bits());
+            prop_assert_eq!(to_json(&text).parse::<f64>().unwrap().to_bits(), float.to_bits());
         }
     }
 }

@@ -11,5 +11,5 @@ mod update;
 
 pub(crate) use apply::{add, apply};
 pub(crate) use delete::delete;
-pub(crate) use jsonb::of_value as jsonb_of;
+pub(crate) use jsonb::{of_value as jsonb_of, to_json as json_of};
 pub(crate) use update::update;
