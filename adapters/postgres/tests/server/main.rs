@@ -4,3 +4,5 @@
 
 #[path = "../database.rs"]
 mod database;
+mod mempalace;
+mod palace;
