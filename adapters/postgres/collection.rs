@@ -5,8 +5,8 @@ use crate::{read, write};
 use async_trait::async_trait;
 use deadpool::managed::Object;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, ErrorKind, GetRequest, GetResult, KeyRange, Partition, QueryRequest,
-    QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, ErrorKind, GetRequest, GetResult, KeyRange, Partition,
+    QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;

@@ -91,7 +91,9 @@ pub(crate) fn is_conflict(error: &tokio_postgres::Error) -> bool {
 fn explanation(code: &SqlState) -> Option<&'static str> {
     match *code {
         SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => Some(POOLED),
-        SqlState::READ_ONLY_SQL_TRANSACTION => Some("the server only reads; it may be a replica: connect to the primary"),
+        SqlState::READ_ONLY_SQL_TRANSACTION => {
+            Some("the server only reads; it may be a replica: connect to the primary")
+        }
         SqlState::QUERY_CANCELED => Some("it took longer than allowed, or was cancelled on the server"),
         SqlState::LOCK_NOT_AVAILABLE => Some("another session holds a lock on the table"),
         _ => None,
@@ -149,7 +151,10 @@ fn kind_of_driver(error: &tokio_postgres::Error) -> ErrorKind {
         ErrorKind::PermissionDenied
     } else if text.starts_with("invalid con") {
         ErrorKind::InvalidRequest
-    } else if text.starts_with("error serializing") || text.starts_with("error deserializing") || text.contains("column") {
+    } else if text.starts_with("error serializing")
+        || text.starts_with("error deserializing")
+        || text.contains("column")
+    {
         ErrorKind::Internal
     } else {
         ErrorKind::Unavailable

@@ -200,7 +200,8 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
-        let (key, after) = rest.split_once('=').ok_or_else(|| invalid("it is neither an address nor key=value pairs"))?;
+        let (key, after) =
+            rest.split_once('=').ok_or_else(|| invalid("it is neither an address nor key=value pairs"))?;
         let mut characters = after.trim_start().chars();
         let quoted = characters.as_str().starts_with('\'');
         if quoted {
@@ -252,14 +253,17 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        for text in ["postgresql://ada:s3cret@db:5433/memory", "host=db port=5433 user=ada password='s3 cret' dbname=memory"] {
+        for text in
+            ["postgresql://ada:s3cret@db:5433/memory", "host=db port=5433 user=ada password='s3 cret' dbname=memory"]
+        {
             let dsn = Dsn::parse(text).unwrap();
             let shown = format!("{dsn} {dsn:?}");
             assert!(!shown.contains("cret"), "{shown}");
             assert_eq!(dsn.to_string(), "postgresql://ada@db:5433/memory");
             assert_eq!(dsn.in_marker, ("db".into(), 5433, "memory".into()));
         }
-        for text in ["postgresql://a:s3cret@h/d?nonsense=1", "password=s3cret nonsense=1", "password='s3cret", "s3cret"] {
+        for text in ["postgresql://a:s3cret@h/d?nonsense=1", "password=s3cret nonsense=1", "password='s3cret", "s3cret"]
+        {
             let error = Dsn::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRequest);
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");

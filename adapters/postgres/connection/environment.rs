@@ -89,7 +89,8 @@ pub(crate) fn password_of_file(dsn: &Dsn) -> Option<String> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let fields = fields(line);
         let (password, named) = fields.split_last()?;
-        let matches = named.len() == 4 && named.iter().zip(&wanted).all(|(field, wanted)| field == "*" || field == wanted);
+        let matches =
+            named.len() == 4 && named.iter().zip(&wanted).all(|(field, wanted)| field == "*" || field == wanted);
         matches.then(|| password.clone())
     })
 }
@@ -116,7 +117,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn dsn(variables: &[(&str, &str)]) -> Result<Dsn> {
-        let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Variables(&find).dsn()
     }
 

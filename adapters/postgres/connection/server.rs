@@ -8,6 +8,7 @@ use palanquin_engine::contract::{Error, ErrorKind, Result};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     mark: String,
     /// Whether the temporary table for upserts has been made.
     pub(crate) has_staging: bool,
+    /// Not to be used again. The driver loses count of the server's answers when a COPY fails before it begins.
+    pub(crate) is_broken: bool,
 }
 
 impl Deref for Session {
@@ -71,6 +74,8 @@ pub(super) struct Opener {
     timeouts: Timeouts,
     /// Certificates and passwords are read once, when they are first needed.
     ready: OnceCell<(tokio_postgres::Config, MakeRustlsConnect)>,
+    /// Whether a session was found to be another one than it was.
+    is_pooled: AtomicBool,
 }
 
 /// What a pool opens sessions with, and for what.
@@ -89,7 +94,7 @@ impl fmt::Debug for Connector {
 impl Server {
     /// No I/O.
     pub(crate) fn new(dsn: Dsn, timeouts: Timeouts, calls: usize, streams: usize) -> Self {
-        let connector = Arc::new(Opener { dsn, timeouts, ready: OnceCell::new() });
+        let connector = Arc::new(Opener { dsn, timeouts, ready: OnceCell::new(), is_pooled: AtomicBool::new(false) });
         let pool = |limited, size: usize| {
             let config = managed::PoolConfig {
                 timeouts: managed::Timeouts { wait: Some(WAIT), create: Some(CONNECT), recycle: Some(CONNECT) },
@@ -111,12 +116,16 @@ impl Server {
 
     /// A session for a call that ends by itself.
     pub(crate) async fn session(&self) -> Result<Object<Connector>> {
-        self.calls.get().await.map_err(of_pool)
+        let session = self.calls.get().await.map_err(of_pool)?;
+        self.connector.check_is_not_pooled()?;
+        Ok(session)
     }
 
     /// A session for rows that are read as fast as somebody takes them.
     pub(crate) async fn lease(&self) -> Result<Lease> {
-        Ok(Lease::new(self.streams.get().await.map_err(of_pool)?, self.clone()))
+        let session = self.streams.get().await.map_err(of_pool)?;
+        self.connector.check_is_not_pooled()?;
+        Ok(Lease::new(session, self.clone()))
     }
 
     /// A session of its own, without limits, for work that takes its time.
@@ -140,6 +149,14 @@ impl Server {
 }
 
 impl Opener {
+    /// Locks, temporary tables and settings belong to a session; behind such a pooler they would be somebody else's.
+    fn check_is_not_pooled(&self) -> Result<()> {
+        if self.is_pooled.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::InvalidRequest, POOLED));
+        }
+        Ok(())
+    }
+
     async fn ready(&self) -> Result<&(tokio_postgres::Config, MakeRustlsConnect)> {
         let make = || async {
             let dsn = self.dsn.clone();
@@ -177,7 +194,7 @@ impl Opener {
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         );
         client.batch_execute(&settings).await.map_err(failed)?;
-        Ok(Session { client, mark, has_staging: false })
+        Ok(Session { client, mark, has_staging: false, is_broken: false })
     }
 }
 
@@ -190,7 +207,7 @@ impl Manager for Connector {
     }
 
     async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<Error> {
-        if session.is_closed() {
+        if session.is_closed() || session.is_broken {
             return Err(RecycleError::message("the session is closed"));
         }
         if metrics.recycle_count >= DOUBTED && metrics.last_used() < IDLE {
@@ -200,7 +217,10 @@ impl Manager for Connector {
         let found = asked.map_err(|error| of_driver("the session does not answer", error))?;
         match found.get::<_, Option<&str>>(0) {
             Some(found) if found == session.mark => Ok(()),
-            _ => Err(RecycleError::Backend(Error::new(ErrorKind::InvalidRequest, POOLED))),
+            _ => {
+                self.opener.is_pooled.store(true, Ordering::Relaxed);
+                Err(RecycleError::message("the session is another one than it was"))
+            }
         }
     }
 }
@@ -218,5 +238,25 @@ fn of_pool(error: PoolError<Error>) -> Error {
         }
         PoolError::Closed => Error::new(ErrorKind::BackendClosed, "the backend was closed"),
         error => Error::new(ErrorKind::Internal, "no session could be had").with_source(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_was_handed_to_others_meanwhile_is_explained() {
+        let Ok(address) = std::env::var("PALANQUIN_TEST_POSTGRES") else {
+            return println!("PALANQUIN_TEST_POSTGRES is not set: nothing to connect to");
+        };
+        let timeouts = Timeouts { statement: IDLE, lock: IDLE };
+        let server = Server::new(Dsn::parse(&address).unwrap(), timeouts, 1, 1);
+        drop(server.session().await.unwrap());
+        // What a pooler does when it gives the server's session to the next client.
+        server.session().await.unwrap().batch_execute("DISCARD ALL").await.unwrap();
+        let error = server.session().await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        assert!(error.what().contains("pgbouncer"), "{error}");
     }
 }

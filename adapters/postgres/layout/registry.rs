@@ -60,8 +60,7 @@ pub(crate) async fn ensure(transaction: &Transaction<'_>, schema: &Schema) -> Re
 /// Held to the end of the transaction: whoever else makes something of that name waits.
 pub(crate) async fn lock(transaction: &Transaction<'_>, name: &str) -> Result<(), Error> {
     let key = super::lock_key(name);
-    let parameters: &[(&(dyn ToSql + Sync), Type)] =
-        &[(&LOCK_CLASS, Type::INT4), (&key, Type::INT4)];
+    let parameters: &[(&(dyn ToSql + Sync), Type)] = &[(&LOCK_CLASS, Type::INT4), (&key, Type::INT4)];
     transaction.query_typed("SELECT pg_advisory_xact_lock($1, $2)", parameters).await.map(drop)
 }
 
@@ -161,10 +160,8 @@ pub(crate) async fn put_collection(
 
 /// The migration log, oldest first, as it was written.
 pub(crate) async fn log(client: &Client, schema: &Schema, prefix: &str) -> Result<Vec<String>, Error> {
-    let statement = format!(
-        "SELECT entry FROM {} WHERE prefix = $1 ORDER BY number",
-        schema.qualified("palanquin_migration_log")
-    );
+    let statement =
+        format!("SELECT entry FROM {} WHERE prefix = $1 ORDER BY number", schema.qualified("palanquin_migration_log"));
     let rows = client.query_typed(&statement, &[(&prefix, Type::TEXT)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -93,8 +93,7 @@ impl Relation {
         names: &[String],
         beginning: Option<&str>,
     ) -> Result<Vec<Self>, tokio_postgres::Error> {
-        let statement =
-            "SELECT c.relname::text, c.oid::int8, obj_description(c.oid, 'pg_class'), a.attname::text, \
+        let statement = "SELECT c.relname::text, c.oid::int8, obj_description(c.oid, 'pg_class'), a.attname::text, \
                     format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation::int8 \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
@@ -113,8 +112,8 @@ impl Relation {
             let (kind, not_null, collation): (String, bool, i64) = (row.get(4), row.get(5), row.get(6));
             match column.as_str() {
                 "id" => {
-                    relation.id_is_bytewise = COLLATION_C.contains(&collation)
-                        || collation == COLLATION_OF_DATABASE && schema.is_bytewise;
+                    relation.id_is_bytewise =
+                        COLLATION_C.contains(&collation) || collation == COLLATION_OF_DATABASE && schema.is_bytewise;
                 }
                 "document" => relation.needs_document = not_null,
                 "embedding" => {

@@ -89,7 +89,8 @@ fn of_state(state: &MaintenanceState) -> Vec<Finding> {
         let (retained, active) = (number(slot, "retained_bytes"), slot.get("active") == Some(&Value::Bool(true)));
         if retained > RETAINED && !active {
             let name = slot.get("name").and_then(Value::as_str).unwrap_or_default();
-            let summary = format!("nobody reads the replication slot {name}, and it keeps {retained} bytes on the server");
+            let summary =
+                format!("nobody reads the replication slot {name}, and it keeps {retained} bytes on the server");
             findings.push(finding(Severity::Warning, "slot_retains_wal", summary));
         }
     }
@@ -114,7 +115,8 @@ async fn of_collection(palace: &PostgresPalace, standing: &Standing) -> Vec<Find
         }
         Ok(recorded) => {
             let state = EmbedderIdentity::compare(standing.identity(), recorded.as_ref());
-            if let (IdentityState::KnownMismatch, Some(stored), Some(recorded)) = (state, standing.identity(), recorded) {
+            if let (IdentityState::KnownMismatch, Some(stored), Some(recorded)) = (state, standing.identity(), recorded)
+            {
                 let summary = format!("{name} is of {stored} by the database, of {recorded} by {}", sidecar::FILE_NAME);
                 findings.push(finding(Severity::Error, "identity_mismatch", summary));
             }

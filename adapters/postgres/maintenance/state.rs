@@ -29,7 +29,8 @@ pub(super) const SERVER_KEY: &str = "server";
 /// Per collection what [`TABLE`] says and its vector indexes, and what [`SERVER`] says.
 pub(crate) async fn state(palace: &PostgresPalace) -> Result<MaintenanceState> {
     let failed = |error| palace.place.sql("could not read the condition of the tables", error);
-    let malformed = |error| palace.place.error(ErrorKind::Internal, "what the server says of itself").with_source(error);
+    let malformed =
+        |error| palace.place.error(ErrorKind::Internal, "what the server says of itself").with_source(error);
     let session = palace.server.session().await.map_err(|error| palace.place.name(error))?;
     let mut state = MaintenanceState::new();
     let server = session.query_typed_one(SERVER, &[]).await.map_err(failed)?;
@@ -41,9 +42,7 @@ pub(crate) async fn state(palace: &PostgresPalace) -> Result<MaintenanceState> {
         let Some(row) = session.query_typed_opt(TABLE, &[(&oid, Type::OID)]).await.map_err(failed)? else { continue };
         let mut table: Value = serde_json::from_str(row.get(0)).map_err(malformed)?;
         let indexes = vector_index::of_table(&session, standing.relation.oid).await.map_err(failed)?;
-        let shown = |index: &vector_index::VectorIndex| {
-            json!({"name": index.name, "kind": index.kind, "valid": index.is_valid, "bytes": index.bytes})
-        };
+        let shown = |index: &vector_index::VectorIndex| json!({"name": index.name, "kind": index.kind, "valid": index.is_valid, "bytes": index.bytes});
         table["table"] = json!(standing.relation.table);
         table["vector_indexes"] = indexes.iter().map(shown).collect();
         state.insert(standing.name.clone(), table);

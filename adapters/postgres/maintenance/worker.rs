@@ -33,7 +33,9 @@ impl Tells {
             Self::Analyze => {
                 "SELECT phase, sample_blks_scanned, sample_blks_total FROM pg_stat_progress_analyze WHERE pid = $1"
             }
-            Self::Vacuum => "SELECT phase, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_vacuum WHERE pid = $1",
+            Self::Vacuum => {
+                "SELECT phase, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_vacuum WHERE pid = $1"
+            }
             // While pgvector loads tuples it counts them and does not say how many there are; the blocks tell.
             Self::CreateIndex => {
                 "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END, \

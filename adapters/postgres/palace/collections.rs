@@ -58,9 +58,7 @@ pub(crate) async fn standings(palace: &PostgresPalace, session: &Session) -> Res
     let mut tables: Vec<String> = USUAL.iter().map(|name| names.table(name)).collect();
     let mut records = HashMap::new();
     if palace.is_registered(session).await.map_err(failed)? {
-        for record in
-            registry::collections(session, &palace.schema, &names.prefix, &tables).await.map_err(failed)?
-        {
+        for record in registry::collections(session, &palace.schema, &names.prefix, &tables).await.map_err(failed)? {
             if record.prefix == names.prefix {
                 tables.push(record.table.clone());
             }
@@ -238,11 +236,7 @@ fn check_same(palace: &PostgresPalace, there: &Standing, spec: &CollectionSpec, 
     Ok(())
 }
 
-pub(super) async fn record_identity(
-    palace: &PostgresPalace,
-    name: &str,
-    identity: &EmbedderIdentity,
-) -> Result<()> {
+pub(super) async fn record_identity(palace: &PostgresPalace, name: &str, identity: &EmbedderIdentity) -> Result<()> {
     let place = palace.place.collection(name);
     let failed = |error| place.sql("could not record the identity", error);
     if identity.model_name.contains('\0') {

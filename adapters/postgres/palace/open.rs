@@ -108,8 +108,7 @@ impl Opening {
         if self.names.is_same_palace(palace, namespace.as_deref(), shared_namespace.as_deref()) {
             return Ok(());
         }
-        let kind =
-            if self.mode == OpenMode::Create { ErrorKind::InvalidRequest } else { ErrorKind::PalaceNotFound };
+        let kind = if self.mode == OpenMode::Create { ErrorKind::InvalidRequest } else { ErrorKind::PalaceNotFound };
         let detail = format!("its tables' names ({}_…) are those of {record}; choose another name", self.names.prefix);
         Err(self.place.error(kind, detail))
     }
@@ -122,7 +121,8 @@ impl Opening {
 
     async fn make_extension(&self, session: &Session) -> Result<()> {
         // Two at once: the second one finds it made, or fails on the name.
-        let made = session.batch_execute("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS vector").await;
+        let made =
+            session.batch_execute("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS vector").await;
         let Err(error) = made else { return Ok(()) };
         if crate::error::is_conflict(&error) {
             return Ok(());

@@ -18,8 +18,7 @@ pub(crate) async fn cut(table: &Table, rows_per_partition: u64) -> Result<Vec<Pa
     let rows = lease.query_typed(&statement, &[(&each, Type::INT8)]).await.map_err(failed)?;
     let mut lease = lease;
     lease.ended();
-    let bounds: Vec<(String, u64)> =
-        rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
+    let bounds: Vec<(String, u64)> = rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
     let mut partitions: Vec<Partition> = Vec::with_capacity(bounds.len());
     let (mut after, mut before) = (None, 0);
     for (id, place) in bounds {
@@ -37,8 +36,7 @@ pub(crate) async fn cut(table: &Table, rows_per_partition: u64) -> Result<Vec<Pa
 /// The greatest id in the range.
 pub(crate) async fn last_id(table: &Table, range: &KeyRange) -> Result<Option<String>> {
     let id = table.ordered_id;
-    let statement =
-        format!("SELECT id FROM {} WHERE {} ORDER BY {id} DESC LIMIT 1", table.name, within(table, range));
+    let statement = format!("SELECT id FROM {} WHERE {} ORDER BY {id} DESC LIMIT 1", table.name, within(table, range));
     let row = table.session().await?.query_typed_opt(&statement, &[]).await;
     Ok(row.map_err(|error| table.place.sql("could not find the last id", error))?.map(|row| row.get(0)))
 }

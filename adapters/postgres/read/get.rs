@@ -67,8 +67,7 @@ impl Found {
             None => None,
             Some(bytes) => {
                 let mut vector = Vec::new();
-                decode_vector(bytes, &mut vector)
-                    .map_err(|error| corrupt("vector is malformed").with_source(error))?;
+                decode_vector(bytes, &mut vector).map_err(|error| corrupt("vector is malformed").with_source(error))?;
                 Some(vector)
             }
         };

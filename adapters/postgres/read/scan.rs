@@ -82,7 +82,8 @@ async fn next(table: &Table, running: &mut Running, batch_rows: usize) -> Result
             running.has_ended = true;
             break;
         };
-        let batch = batch.get_or_insert_with(|| RowBatchBuilder::with_capacity(batch_rows.min(4_096), running.dimension));
+        let batch =
+            batch.get_or_insert_with(|| RowBatchBuilder::with_capacity(batch_rows.min(4_096), running.dimension));
         let fields = (
             row.try_get(0).map_err(failed)?,
             row.try_get(1).map_err(failed)?,

@@ -61,8 +61,7 @@ impl Store for Scratch {
         let tables = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace \
                       AND c.relkind IN ('r', 'S', 'i') ORDER BY 1";
         let mut prefix = String::from("no table begins like this");
-        let tables: Vec<String> =
-            client.query(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let tables: Vec<String> = client.query(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         if let (Some(palace), true) = (except, tables.iter().any(|table| table == "palanquin_palaces")) {
             let rows = client.query("SELECT prefix FROM palanquin_palaces WHERE palace = $1", &[&palace.id]).await;
             if let Some(row) = rows.unwrap().first() {
@@ -94,11 +93,15 @@ impl Store for Scratch {
         let table = "relname LIKE 'mempalace%drawers'";
         let indexes = format!("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND {table}");
         match kind {
-            kind::ANALYZE => {
-                Some(self.number(&format!("SELECT count(*) FROM pg_class WHERE {table} AND relkind = 'r' AND reltuples <> 300")).await)
-            }
+            kind::ANALYZE => Some(
+                self.number(&format!(
+                    "SELECT count(*) FROM pg_class WHERE {table} AND relkind = 'r' AND reltuples <> 300"
+                ))
+                .await,
+            ),
             kind::REINDEX => {
-                let built = "SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid::regclass::text LIKE '%hnsw_idx%'";
+                let built =
+                    "SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid::regclass::text LIKE '%hnsw_idx%'";
                 Some(self.number(&indexes).await - self.number(built).await)
             }
             _ => None,

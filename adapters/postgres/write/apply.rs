@@ -60,10 +60,23 @@ fn check_width(table: &Table, rows: &RowBatch) -> Result<()> {
     }
 }
 
-/// Copies straight into the table.
 async fn append(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
     let mut session = table.session().await?;
-    let transaction = begin(table, &mut session).await?;
+    let applied = append_on(&mut session, table, rows, deletes).await;
+    session.is_broken = applied.is_err();
+    applied
+}
+
+async fn merge(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
+    let mut session = table.session().await?;
+    let applied = merge_on(&mut session, table, rows, deletes).await;
+    session.is_broken = applied.is_err();
+    applied
+}
+
+/// Copies straight into the table.
+async fn append_on(session: &mut Session, table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
+    let transaction = begin(table, session).await?;
     let deleted = delete(table, &transaction, deletes).await?;
     let updated_at = if table.has_updated_at { ", updated_at" } else { "" };
     let columns = format!("id, document, metadata, embedding{updated_at}");
@@ -77,10 +90,9 @@ async fn append(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Ap
 
 /// Copies into a temporary table and merges from there. A row that is there bit for bit is not written again: `*<>`
 /// compares images, where `=` would take `1` for `1.0` and −0 for 0.
-async fn merge(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
-    let mut session = table.session().await?;
-    make_staging(table, &mut session).await?;
-    let transaction = begin(table, &mut session).await?;
+async fn merge_on(session: &mut Session, table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
+    make_staging(table, session).await?;
+    let transaction = begin(table, session).await?;
     let deleted = delete(table, &transaction, deletes).await?;
     let statement = format!("COPY {STAGING} (id, document, metadata, embedding) FROM STDIN (FORMAT binary)");
     let sink = transaction.copy_in(statement.as_str()).await.map_err(|error| refused(table, rows, error))?;

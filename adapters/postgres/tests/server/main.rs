@@ -4,5 +4,7 @@
 
 #[path = "../database.rs"]
 mod database;
+mod faults;
 mod mempalace;
+mod own_server;
 mod palace;
