@@ -1,0 +1,130 @@
+use super::state::{SERVER_KEY, state};
+use super::{WIDEST_INDEXED, vector_index};
+use crate::layout::sidecar;
+use crate::palace::{PostgresPalace, Standing, standings};
+use palanquin_engine::contract::{
+    Condition, EmbedderIdentity, Finding, Health, IdentityState, MaintenanceState, Metric, Result, Severity,
+};
+use serde_json::Value;
+
+/// From this version on a filtered search through the index goes on until it has enough rows.
+const ITERATIVE: (u32, u32) = (0, 8);
+/// Half of what the server can go before it stops to protect its rows.
+const MANY_TRANSACTIONS: u64 = 1 << 30;
+/// What a slot that nobody reads may keep on the server's disk without a word.
+const RETAINED: u64 = 1 << 30;
+/// Dead rows that are worth a compaction: so many, and a fifth of the live ones.
+const DEAD_ROWS: u64 = 10_000;
+
+/// Looks at catalogs and statistics, at no row.
+pub(crate) async fn health(palace: &PostgresPalace) -> Health {
+    match findings(palace).await {
+        Ok(findings) => Health::from_findings(findings),
+        Err(error) => Health { condition: Condition::Unavailable, reason: Some(error.what()), findings: Vec::new() },
+    }
+}
+
+async fn findings(palace: &PostgresPalace) -> Result<Vec<Finding>> {
+    let mut findings = of_server(palace);
+    let state = state(palace).await?;
+    findings.extend(of_state(&state));
+    let session = palace.server.session().await.map_err(|error| palace.place.name(error))?;
+    for standing in standings(palace, &session).await? {
+        let indexes = vector_index::of_table(&session, standing.relation.oid).await;
+        let indexes = indexes.map_err(|error| palace.place.sql("could not look at the indexes", error))?;
+        for index in indexes.into_iter().filter(|index| !index.is_valid && !index.is_being_built) {
+            let summary = format!(
+                "{} has an invalid index {}, which slows writes down and answers nothing; reindex removes it",
+                standing.name, index.name
+            );
+            findings.push(finding(Severity::Warning, "invalid_index", summary));
+        }
+        findings.extend(of_collection(palace, &standing).await);
+    }
+    Ok(findings)
+}
+
+fn of_server(palace: &PostgresPalace) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if palace.schema.is_replica {
+        let summary = "the server is a read replica: the palace can be read, not written".to_owned();
+        findings.push(finding(Severity::Info, "read_replica", summary));
+    }
+    match &palace.schema.vector_version {
+        None => {
+            let summary = "the database has no extension pgvector: run CREATE EXTENSION vector".to_owned();
+            findings.push(finding(Severity::Error, "extension_missing", summary));
+        }
+        Some(version) if numbers(version) < ITERATIVE => {
+            let summary = format!("pgvector {version} is old: before 0.8 a filtered search by index can miss rows");
+            findings.push(finding(Severity::Info, "old_pgvector", summary));
+        }
+        Some(_) => {}
+    }
+    findings
+}
+
+fn numbers(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn of_state(state: &MaintenanceState) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or(0);
+    for (name, table) in state.iter().filter(|(name, _)| *name != SERVER_KEY) {
+        let age = number(table, "transactions_since_freeze");
+        if age > MANY_TRANSACTIONS {
+            let summary = format!("{name} was frozen {age} transactions ago: let autovacuum run, or compact");
+            findings.push(finding(Severity::Warning, "transaction_age", summary));
+        }
+        let (dead, live) = (number(table, "dead_rows"), number(table, "live_rows"));
+        if dead > DEAD_ROWS && dead > live / 5 {
+            let summary = format!("{name} has {dead} dead rows beside {live} live ones; compact frees their space");
+            findings.push(finding(Severity::Info, "dead_rows", summary));
+        }
+    }
+    let slots = state.get(SERVER_KEY).and_then(|server| server.get("slots")).and_then(Value::as_array);
+    for slot in slots.into_iter().flatten() {
+        let (retained, active) = (number(slot, "retained_bytes"), slot.get("active") == Some(&Value::Bool(true)));
+        if retained > RETAINED && !active {
+            let name = slot.get("name").and_then(Value::as_str).unwrap_or_default();
+            let summary =
+                format!("nobody reads the replication slot {name}, and it keeps {retained} bytes on the server");
+            findings.push(finding(Severity::Warning, "slot_retains_wal", summary));
+        }
+    }
+    findings
+}
+
+async fn of_collection(palace: &PostgresPalace, standing: &Standing) -> Vec<Finding> {
+    let name = &standing.name;
+    let mut findings = Vec::new();
+    if let Some(width) = standing.relation.dimension.filter(|width| *width > WIDEST_INDEXED) {
+        let summary = format!("vectors of {width} components ({name}) cannot be indexed; searches read every row");
+        findings.push(finding(Severity::Info, "too_wide_to_index", summary));
+    }
+    if standing.metric() != Metric::Cosine {
+        let summary = format!("{name} was made for {}; MemPalace searches it by cosine", standing.metric());
+        findings.push(finding(Severity::Info, "other_metric", summary));
+    }
+    match palace.recorded_in_file(name).await {
+        Err(error) => {
+            let summary = format!("{} cannot be read: {}", sidecar::FILE_NAME, error.what());
+            findings.push(finding(Severity::Warning, "unreadable_sidecar", summary));
+        }
+        Ok(recorded) => {
+            let state = EmbedderIdentity::compare(standing.identity(), recorded.as_ref());
+            if let (IdentityState::KnownMismatch, Some(stored), Some(recorded)) = (state, standing.identity(), recorded)
+            {
+                let summary = format!("{name} is of {stored} by the database, of {recorded} by {}", sidecar::FILE_NAME);
+                findings.push(finding(Severity::Error, "identity_mismatch", summary));
+            }
+        }
+    }
+    findings
+}
+
+fn finding(severity: Severity, name: &str, summary: String) -> Finding {
+    Finding { severity, name: name.to_owned(), summary, rows: Vec::new() }
+}
