@@ -83,9 +83,19 @@ impl Address {
 
     /// Whether they are one palace, or one palace's directory lies in the other's.
     pub fn overlaps(&self, other: &Self) -> bool {
-        match (&self.place, &other.place) {
-            (Place::Directory(one), Place::Directory(other)) => one.starts_with(other) || other.starts_with(one),
-            (one, other) => one == other,
+        let overlapping = |one: &Path, other: &Path| one.starts_with(other) || other.starts_with(one);
+        match (self.directory_written(), other.directory_written()) {
+            (Some(one), Some(other)) if overlapping(&one, &other) => true,
+            _ => self.place == other.place,
+        }
+    }
+
+    /// The directory a palace at this address has files in: its own, or that of a database palace's marker and sidecar.
+    fn directory_written(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::Directory(path) => Some(path.clone()),
+            Place::Postgres(postgres) => postgres.local_path.as_deref().and_then(resolved),
+            Place::Object(_) => None,
         }
     }
 }
@@ -188,6 +198,8 @@ mod tests {
         let sibling: Address = "lance:/tmp/p2".parse().unwrap();
         assert!(outer.overlaps(&inner) && inner.overlaps(&outer) && outer.overlaps(&outer));
         assert!(!outer.overlaps(&sibling));
+        let database: Address = "postgres://db/mem?local_path=/tmp/p/inside".parse().unwrap();
+        assert!(outer.overlaps(&database) && !sibling.overlaps(&database));
     }
 
     #[test]

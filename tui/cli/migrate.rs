@@ -1,26 +1,23 @@
 use super::overwrite::Exchange;
 use super::plan::Plan;
-use super::{Face, Workshop, address, overwrite, restart};
+use super::workshop::{Opened, Workshop, ends};
+use super::{Face, address, overwrite, restart};
 use crate::exit_code::Exit;
-use crate::logging;
 use crate::output;
 use crate::registry::Registry;
-use crate::session::Session;
 use clap::Args;
-use palanquin_actors::{LinkOptions, StartLink};
-use palanquin_config::{Address, state_directory};
-use palanquin_engine::contract::{Error, ErrorKind, Result};
-use palanquin_engine::journal::{LinkLock, SqliteJournal};
+use palanquin_actors::StartLink;
+use palanquin_config::Address;
+use palanquin_engine::contract::Result;
 use palanquin_engine::link::{LinkKind, LinkSpec};
-use std::sync::Arc;
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// The palace to copy: a directory, chroma:PATH or lance:PATH
+    /// The palace to copy: a directory, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     source: Address,
-    /// The palace to make: lance:PATH
+    /// The palace to make: lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     target: Address,
     /// Copy only this collection (repeatable)
@@ -47,17 +44,14 @@ impl Migrate {
             let json = self.face.choose() == output::Face::Json;
             return Plan::of(self.source, self.target, self.collections, json).run();
         }
-        let registry = Registry::new();
-        let source = registry.source(&self.source)?;
-        let wanted = registry.target(&self.target)?;
-        if self.source.overlaps(&self.target) {
-            let detail = "the target is the source, or one lies inside the other";
-            return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&wanted.address));
-        }
-        let exchange =
-            if self.overwrite { Some(Exchange::of(&self.target, &source.address, &self.collections)?) } else { None };
+        let (source, wanted) = ends(&self.source, &self.target)?;
+        let exchange = if self.overwrite {
+            Some(Exchange::of(&self.target, &wanted, &source.address, &self.collections)?)
+        } else {
+            None
+        };
         let target = match &exchange {
-            Some(exchange) => registry.target(&exchange.staging(wanted.backend.descriptor().name))?,
+            Some(exchange) => Registry::new().target(&exchange.staging(wanted.backend.descriptor().name))?,
             None => wanted.clone(),
         };
         let spec = LinkSpec {
@@ -66,13 +60,7 @@ impl Migrate {
             target: target.address.clone(),
             collections: self.collections.clone(),
         };
-        let state = state_directory(self.workshop.state, |name| std::env::var_os(name))
-            .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))?;
-        let journal = SqliteJournal::open(&state)?;
-        let lock = LinkLock::acquire(&state, &spec, &[&wanted.address])?;
-        logging::start(&state).map_err(|error| Error::io("the log cannot be opened", error))?;
-
-        let mut session = Session::start(Arc::new(journal.clone()))?;
+        let Opened { journal, lock, mut session } = self.workshop.open(&spec, &[&wanted.address])?;
         if self.restart {
             session.wait(restart::forget(&journal, &spec, &target))?;
         }
@@ -82,7 +70,7 @@ impl Migrate {
             output::note(self.face.choose(), &format!("the verified copy of an earlier run is now {}", wanted.address));
             return Ok(Exit::Verified);
         }
-        let options = LinkOptions { credit_bytes: self.workshop.credit.0, ..LinkOptions::default() };
+        let options = self.workshop.options();
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
         let face = self.face.choose();
         let (exit, end) = session.show_until_ended(face, &spec);

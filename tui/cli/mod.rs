@@ -7,11 +7,13 @@ mod history;
 mod inspect;
 mod maintain;
 mod migrate;
+mod mirror;
 mod once;
 mod overwrite;
 mod palace;
 mod plan;
 mod restart;
+mod workshop;
 
 pub(crate) use inspect::Inspection;
 pub(crate) use plan::MigrationPlan;
@@ -19,9 +21,8 @@ pub(crate) use plan::MigrationPlan;
 use crate::exit_code::{Exit, TABLE};
 use crate::output;
 use clap::{Args, Parser, Subcommand};
-use palanquin_config::{Address, ByteSize};
+use palanquin_config::Address;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 /// Carries MemPalace palaces between storage backends, watched from the terminal.
 #[derive(Debug, Parser)]
@@ -36,6 +37,9 @@ enum Command {
     /// Copy a palace into another one, and prove the copy
     #[command(after_help = TABLE)]
     Migrate(migrate::Migrate),
+    /// Copy a palace into another one and keep it equal while it changes, until stopped
+    #[command(after_help = TABLE)]
+    Mirror(mirror::Mirror),
     /// What a migration would do, and what is in its way; nothing is written
     #[command(after_help = TABLE)]
     Plan(plan::Plan),
@@ -76,17 +80,6 @@ struct Face {
     ascii: bool,
 }
 
-/// What a command works with.
-#[derive(Clone, Debug, Args)]
-struct Workshop {
-    /// Where the journal is kept [default: $XDG_STATE_HOME/palanquin]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Bytes of rows on their way between source and target, per link
-    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(64 << 20))]
-    credit: ByteSize,
-}
-
 impl Face {
     fn choose(self) -> output::Face {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
@@ -121,6 +114,7 @@ fn address(text: &str) -> Result<Address, palanquin_config::AddressError> {
 pub(crate) fn run() -> Exit {
     let (face, ended) = match Cli::parse().command {
         Command::Migrate(migrate) => (migrate.face.choose(), migrate.run()),
+        Command::Mirror(mirror) => (mirror.face.choose(), mirror.run()),
         Command::Demo(demo) => (demo.face.choose(), demo.run()),
         Command::Plan(plan) => (lines(plan.json), plan.run()),
         Command::History(history) => (lines(history.json), history.run()),

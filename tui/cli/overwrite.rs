@@ -2,7 +2,7 @@
 
 use palanquin_actors::PalaceSource;
 use palanquin_config::Address;
-use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result, token};
 use palanquin_engine::journal::{Journal, JournalError};
 use palanquin_engine::link::{LinkKind, LinkSpec};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -23,8 +23,9 @@ impl Exchange {
     ///
     /// # Errors
     /// `UnsupportedCapability` for a target that is no directory: it has no place that could be exchanged.
-    pub(super) fn of(target: &Address, source: &str, collections: &[String]) -> Result<Self> {
-        let Some(path) = target.path() else {
+    pub(super) fn of(target: &Address, wanted: &PalaceSource, source: &str, collections: &[String]) -> Result<Self> {
+        let in_directory = wanted.backend.descriptor().capabilities.has(token::LOCAL_MODE);
+        let Some(path) = target.path().filter(|_| in_directory) else {
             let detail = "--overwrite replaces a directory, which this target is not";
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target));
         };

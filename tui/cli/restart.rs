@@ -1,7 +1,7 @@
 //! Beginning anew: what an interrupted run copied is removed, its plan and positions are forgotten.
 
 use palanquin_actors::PalaceSource;
-use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result, token};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::LinkSpec;
 
@@ -24,6 +24,10 @@ pub(super) async fn forget(journal: &dyn Journal, spec: &LinkSpec, target: &Pala
                     return refused("it holds more than the interrupted run made");
                 }
                 drop(palace);
+                if !target.backend.descriptor().capabilities.has(token::LOCAL_MODE) {
+                    let detail = "--restart removes a directory; drop the tables of the unfinished copy by hand";
+                    return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&target.address));
+                }
                 if let Some(path) = &target.palace.local_path {
                     let failed = |error| Error::io("the unfinished copy cannot be removed", error);
                     std::fs::remove_dir_all(path).map_err(|error| failed(error).in_palace(&target.address))?;

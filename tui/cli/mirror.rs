@@ -1,0 +1,45 @@
+use super::workshop::{Opened, Workshop, ends};
+use super::{Face, address};
+use crate::exit_code::Exit;
+use clap::Args;
+use palanquin_actors::StartLink;
+use palanquin_config::Address;
+use palanquin_engine::contract::Result;
+use palanquin_engine::link::{LinkKind, LinkSpec};
+
+/// Arguments of `mirror`.
+#[derive(Debug, Args)]
+pub(super) struct Mirror {
+    /// The palace to follow: a directory, chroma:PATH or lance:PATH
+    #[arg(value_parser = address)]
+    source: Address,
+    /// The palace to make and keep equal: lance:PATH or postgres://HOST/DB?palace=ID
+    #[arg(value_parser = address)]
+    target: Address,
+    /// Follow only this collection (repeatable)
+    #[arg(long = "collection", value_name = "NAME")]
+    collections: Vec<String>,
+    #[command(flatten)]
+    workshop: Workshop,
+    #[command(flatten)]
+    pub(super) face: Face,
+}
+
+impl Mirror {
+    /// Copies, then follows until it is stopped; the same command goes on where it was.
+    pub(super) fn run(self) -> Result<Exit> {
+        let (source, target) = ends(&self.source, &self.target)?;
+        let spec = LinkSpec {
+            kind: LinkKind::Mirror,
+            source: source.address.clone(),
+            target: target.address.clone(),
+            collections: self.collections,
+        };
+        let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
+        let options = self.workshop.options();
+        session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
+        let (exit, _) = session.show_until_ended(self.face.choose(), &spec);
+        session.close();
+        Ok(exit)
+    }
+}
