@@ -57,6 +57,11 @@ impl Database {
         &self.palace
     }
 
+    /// Device and inode of the file, as it was found.
+    pub(crate) fn file(&self) -> (u64, u64) {
+        self.file
+    }
+
     /// Opens a read-only connection. `immutable` is never used: it would ignore a writer's locks and its journal.
     pub(crate) fn connect(&self) -> Result<Connection> {
         let path = self.folder.join(DATABASE);

@@ -3,6 +3,7 @@
 //! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
 //! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
 //! * `layout`: the files of a vector segment, every one of them untrusted.
+//! * `feed`: what changed since a cursor.
 //! * `read`: rows, put together from tables, index and log, while a MemPalace may be writing all three.
 
 #![cfg_attr(
@@ -12,6 +13,7 @@
 
 mod catalog;
 mod connection;
+mod feed;
 mod layout;
 mod palace;
 mod read;
