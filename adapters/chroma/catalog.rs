@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 /// Widest vectors that are read.
 const MAX_DIMENSION: u32 = 65_536;
+/// Chroma's own threshold, where none is recorded.
+const SYNC_THRESHOLD: u64 = 1000;
 
 /// A collection as the system tables have it.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Entry {
     pub(crate) metadata_segment: Option<String>,
     /// Where its vectors are.
     pub(crate) vector_segment: Option<String>,
+    /// After how many operations its index is written.
+    pub(crate) sync_threshold: u64,
 }
 
 /// The segments of a collection, both there.
@@ -59,7 +63,8 @@ pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
                 (SELECT str_value FROM collection_metadata WHERE collection_id = c.id AND key = 'hnsw:space'),
                 {}, {},
                 (SELECT id FROM segments WHERE collection = c.id AND scope = 'METADATA'),
-                (SELECT id FROM segments WHERE collection = c.id AND scope = 'VECTOR')
+                (SELECT id FROM segments WHERE collection = c.id AND scope = 'VECTOR'),
+                (SELECT int_value FROM collection_metadata WHERE collection_id = c.id AND key = 'hnsw:sync_threshold')
          FROM collections c JOIN databases d ON d.id = c.database_id
          WHERE d.name = 'default_database' AND d.tenant_id = 'default_tenant' ORDER BY c.name",
         schema?, configuration?
@@ -112,6 +117,10 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
         metric: recorded.as_deref().map_or(Some(Metric::L2), Metric::from_name),
         metadata_segment: text(6)?,
         vector_segment: text(7)?,
+        sync_threshold: match row.get::<_, Option<i64>>(8).map_err(sqlite)? {
+            Some(threshold) => u64::try_from(threshold).unwrap_or(SYNC_THRESHOLD),
+            None => threshold_of(text(4)?.as_deref(), text(5)?.as_deref()).unwrap_or(SYNC_THRESHOLD),
+        },
     })
 }
 
@@ -122,11 +131,24 @@ fn checked_dimension(dimension: Option<i64>) -> Result<Option<u32>> {
     narrow.map(Some).ok_or_else(refused)
 }
 
+/// Where the schema of Chroma 1.x has what concerns vectors.
+const IN_SCHEMA: &str = "/keys/#embedding/float_list/vector_index/config";
+
 /// The metric in the schema of Chroma 1.x.
 fn space_of_schema(text: &str) -> Option<String> {
     let schema: Value = serde_json::from_str(text).ok()?;
-    let config = schema.pointer("/keys/#embedding/float_list/vector_index/config")?;
-    config.get("space")?.as_str().map(str::to_owned)
+    schema.pointer(IN_SCHEMA)?.get("space")?.as_str().map(str::to_owned)
+}
+
+/// The threshold in the schema, else in the configuration.
+fn threshold_of(schema: Option<&str>, configuration: Option<&str>) -> Option<u64> {
+    let parsed = |text: Option<&str>| serde_json::from_str::<Value>(text?).ok();
+    let in_schema = || parsed(schema)?.pointer(IN_SCHEMA)?.pointer("/hnsw/sync_threshold")?.as_u64();
+    let in_configuration = || {
+        let configuration = parsed(configuration)?;
+        ["hnsw", "hnsw_configuration"].iter().find_map(|part| configuration.get(part)?.get("sync_threshold")?.as_u64())
+    };
+    in_schema().or_else(in_configuration)
 }
 
 /// The metric in the configuration of Chroma 0.6 and early 1.x.
@@ -150,6 +172,15 @@ mod tests {
         for text in ["", "{}", "[]", "nonsense", r#"{"hnsw":3}"#] {
             assert_eq!((space_of_schema(text), space_of_configuration(text)), (None, None), "{text}");
         }
+    }
+
+    #[test]
+    fn the_threshold_is_found_wherever_a_version_keeps_it() {
+        let schema =
+            r##"{"keys":{"#embedding":{"float_list":{"vector_index":{"config":{"hnsw":{"sync_threshold":7}}}}}}}"##;
+        assert_eq!(threshold_of(Some(schema), None), Some(7));
+        assert_eq!(threshold_of(Some("{}"), Some(r#"{"hnsw_configuration":{"sync_threshold":8}}"#)), Some(8));
+        assert_eq!(threshold_of(None, Some("nonsense")), None);
     }
 
     #[test]

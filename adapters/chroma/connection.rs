@@ -1,9 +1,9 @@
 //! The way to `chroma.sqlite3`: what may be opened, read-only connections to it, and what SQLite's failures mean.
 
+use crate::head::read_head;
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
-use std::fs::File;
-use std::io::{ErrorKind as Io, Read};
+use std::io::ErrorKind as Io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +11,10 @@ use std::time::Duration;
 /// The file that makes a directory a palace.
 pub(crate) const DATABASE: &str = "chroma.sqlite3";
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Byte of the database's header that says how it is read.
+const READ_VERSION_AT: usize = 19;
+/// What it says in write-ahead mode.
+const WRITE_AHEAD: u8 = 2;
 /// How long a read waits for a writer's commit.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of a connection, in KiB. A copy keeps several connections open, and each fills its cache as the palace grows. A
@@ -58,6 +62,11 @@ impl Database {
         &self.palace
     }
 
+    /// Device and inode of the file, as it was found.
+    pub(crate) fn file(&self) -> (u64, u64) {
+        self.file
+    }
+
     /// Opens a read-only connection. `immutable` is never used: it would ignore a writer's locks and its journal.
     pub(crate) fn connect(&self) -> Result<Connection> {
         let path = self.folder.join(DATABASE);
@@ -68,7 +77,7 @@ impl Database {
             connection.set_prepared_statement_cache_capacity(32);
             Ok(connection)
         });
-        connection.map_err(|error| match File::open(&path) {
+        connection.map_err(|error| match read_head(&path, &mut []) {
             Err(cause) => Error::io(format!("cannot open {DATABASE}"), cause),
             Ok(_) => sqlite(error),
         })
@@ -120,6 +129,11 @@ impl Database {
     }
 }
 
+/// Refuses a folder that [`is_palace`] would not call one, and says why.
+pub(crate) fn check_is_palace(folder: &Path) -> Result<()> {
+    look(folder).map(drop)
+}
+
 /// Whether `folder` holds a regular `chroma.sqlite3` that starts like an SQLite database.
 pub(crate) fn is_palace(folder: &Path) -> bool {
     look(folder).is_ok()
@@ -154,11 +168,17 @@ fn look(folder: &Path) -> Result<(u64, u64)> {
     if meta.len() == 0 {
         return Err(not_a_palace(format!("{DATABASE} is empty")));
     }
-    let mut start = Vec::with_capacity(MAGIC.len());
-    let read = File::open(&path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start));
-    read.map_err(|error| Error::io(format!("cannot open {DATABASE}"), error))?;
-    if start != MAGIC {
+    let mut start = [0; READ_VERSION_AT + 1];
+    read_head(&path, &mut start).map_err(|error| Error::io(format!("cannot open {DATABASE}"), error))?;
+    if !start.starts_with(MAGIC) {
         return Err(not_a_palace(format!("{DATABASE} is not an SQLite database")));
+    }
+    if start[READ_VERSION_AT] == WRITE_AHEAD {
+        let detail = format!(
+            "{DATABASE} was put into write-ahead mode, in which even a reader writes beside it; while nobody has the \
+             palace open, undo that with PRAGMA journal_mode = DELETE"
+        );
+        return Err(Error::new(ErrorKind::UnsupportedFormat, detail));
     }
     Ok((meta.dev(), meta.ino()))
 }

@@ -2,7 +2,9 @@
 //!
 //! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
 //! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
+//! * `head`: the first bytes of that file; `writer_lock`: the lock MemPalace takes to write.
 //! * `layout`: the files of a vector segment, every one of them untrusted.
+//! * `feed`: what changed since a cursor.
 //! * `read`: rows, put together from tables, index and log, while a MemPalace may be writing all three.
 
 #![cfg_attr(
@@ -12,9 +14,13 @@
 
 mod catalog;
 mod connection;
+mod feed;
+mod head;
 mod layout;
 mod palace;
 mod read;
 mod sidecar;
+mod writer_lock;
 
 pub use palace::ChromaBackend;
+pub use writer_lock::{Freeze, freeze};

@@ -92,6 +92,11 @@ impl SegmentFolder {
         File::open(self.0.join(name)).map_err(|error| Trouble::io(name, error))
     }
 
+    /// Size of one of its files and the space it takes on the disk, both in bytes.
+    pub(crate) fn size_and_space_of(&self, name: &str) -> Option<(u64, u64)> {
+        std::fs::metadata(self.0.join(name)).ok().map(|meta| (meta.len(), meta.blocks() * 512))
+    }
+
     /// Size of one of its files, without opening it.
     pub(crate) fn size_of(&self, name: &str) -> Option<u64> {
         std::fs::metadata(self.0.join(name)).ok().map(|meta| meta.len())

@@ -1,30 +1,40 @@
 use super::blocking::unlocked;
 use super::open::ChromaPalace;
 use crate::connection::{Database, is_palace};
+use crate::feed::memory::Memories;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace, PalaceRef,
-    Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
+    PalaceRef, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
 
 /// Chroma palaces in a local directory, read without Chroma and never written.
 #[derive(Debug)]
-pub struct ChromaBackend(Descriptor);
+pub struct ChromaBackend {
+    descriptor: Descriptor,
+    memories: Memories,
+}
 
 impl ChromaBackend {
     /// The backend; nothing is touched.
     pub fn new() -> Self {
-        Self(Descriptor {
+        let descriptor = Descriptor {
             name: "chroma",
             spec_version: SpecVersion::CURRENT,
-            capabilities: Capabilities::of([token::EMBEDDINGS_OUT, token::MIGRATION_EXPORT, token::LOCAL_MODE]),
+            capabilities: Capabilities::of([
+                token::EMBEDDINGS_OUT,
+                token::MIGRATION_EXPORT,
+                token::CHANGE_FEED,
+                token::LOCAL_MODE,
+            ]),
             maintenance_kinds: &[],
             metrics: &[Metric::L2, Metric::Cosine, Metric::Ip],
-            capture: None,
+            capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Ulp,
-        })
+        };
+        Self { descriptor, memories: Memories::default() }
     }
 }
 
@@ -37,7 +47,7 @@ impl Default for ChromaBackend {
 #[async_trait]
 impl Backend for ChromaBackend {
     fn descriptor(&self) -> &Descriptor {
-        &self.0
+        &self.descriptor
     }
 
     fn detect(&self, path: &Path) -> bool {
@@ -57,8 +67,20 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
-        let name = palace.to_string();
-        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?)).await;
+        let (name, memories) = (palace.to_string(), self.memories.clone());
+        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+    }
+
+    async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {
+        let (palace, memories) = (palace.clone(), self.memories.clone());
+        unlocked(move || {
+            let found = palace.local_path.as_ref().map(|folder| Database::find(folder, palace.to_string()));
+            if let Some(Ok(database)) = found {
+                memories.forget(database.file());
+            }
+            Ok(())
+        })
+        .await
     }
 }

@@ -2,11 +2,13 @@ use super::blocking::blocking;
 use super::open::info_with;
 use crate::catalog::Entry;
 use crate::connection::Database;
+use crate::feed::changes::{self, Changes};
+use crate::feed::memory::Followed;
 use crate::read::range;
 use crate::read::reader::Reader;
 use crate::read::session::Session;
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use palanquin_engine::contract::{
     Applied, ChangeBatch, Collection, CollectionInfo, Cursor, Error, ErrorKind, FeedHead, KeyRange, Partition, Result,
     RowStream, ScanRequest, WriteMode,
@@ -18,6 +20,7 @@ use std::sync::{Arc, Mutex};
 pub(super) struct ChromaCollection {
     names: Arc<Names>,
     reader: Arc<Mutex<Reader>>,
+    followed: Followed,
 }
 
 struct Names {
@@ -27,10 +30,10 @@ struct Names {
 
 impl ChromaCollection {
     /// Connects to the collection.
-    pub(super) fn open(database: Database, entry: Entry) -> Result<Self> {
+    pub(super) fn open(database: Database, entry: Entry, followed: Followed) -> Result<Self> {
         let names = Arc::new(Names { palace: database.palace().to_owned(), collection: entry.name.clone() });
         let session = Session::new(database, entry).map_err(|error| names.named(error))?;
-        Ok(Self { names, reader: Arc::new(Mutex::new(Reader::new(session))) })
+        Ok(Self { names, reader: Arc::new(Mutex::new(Reader::new(session))), followed })
     }
 
     async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static) -> Result<T> {
@@ -50,7 +53,14 @@ impl ChromaCollection {
     ) -> Option<(Result<palanquin_engine::rows::RowBatch>, (Self, Option<KeyRange>))> {
         while let Some(range) = left {
             let asked = range.clone();
-            let read = match self.with(move |reader| reader.read(&asked, rows)).await {
+            let followed = self.followed.clone();
+            let read = self.with(move |reader| {
+                let comparisons = followed.comparisons();
+                let read = reader.read(&asked, rows)?;
+                read.batch.iter().for_each(|batch| followed.hand_out(batch, comparisons));
+                Ok(read)
+            });
+            let read = match read.await {
                 Ok(read) => read,
                 Err(error) => return Some((Err(error.in_rows(range)), (self, None))),
             };
@@ -60,6 +70,14 @@ impl ChromaCollection {
             }
         }
         None
+    }
+
+    /// The next batch of a difference, unless the last one was handed out.
+    async fn next_changes(self, changes: Option<Changes>) -> Result<Option<(ChangeBatch, (Self, Option<Changes>))>> {
+        let Some(mut changes) = changes.filter(|changes| !changes.told_all()) else { return Ok(None) };
+        let next = move |reader: &mut Reader| changes.next(reader).map(|batch| (batch, changes));
+        let (batch, changes) = self.with(next).await?;
+        Ok(Some((batch, (self, Some(changes)))))
     }
 }
 
@@ -107,11 +125,19 @@ impl Collection for ChromaCollection {
     }
 
     async fn feed_head(&self) -> Result<Option<FeedHead>> {
-        Ok(None)
+        let followed = self.followed.clone();
+        self.with(move |reader| changes::head(reader.session(), &followed)).await.map(Some)
     }
 
-    fn changes_since(&self, _: &Cursor, _: usize) -> BoxStream<'static, Result<ChangeBatch>> {
-        let error = self.read_only("has no feed yet");
-        stream::once(async { Err(error) }).boxed()
+    fn changes_since(&self, cursor: &Cursor, batch_rows: usize) -> BoxStream<'static, Result<ChangeBatch>> {
+        let (collection, cursor) = (self.clone(), cursor.clone());
+        let begun = async move {
+            let followed = collection.followed.clone();
+            let begin = move |reader: &mut Reader| Changes::begin(reader.session(), &followed, &cursor, batch_rows);
+            let changes = collection.with(begin).await?;
+            let next = |(collection, changes): (Self, _)| collection.next_changes(changes);
+            Ok::<_, Error>(stream::try_unfold((collection, changes), next))
+        };
+        stream::once(begun).try_flatten().boxed()
     }
 }

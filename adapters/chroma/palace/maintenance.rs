@@ -1,10 +1,8 @@
+use super::figures::Figures;
 use crate::catalog::{self, Entry};
 use crate::connection::{DATABASE, Database, sqlite};
-use crate::layout::files::{DATA, PICKLE, SegmentFolder};
-use crate::layout::index::header_of;
-use crate::read::marks::max_seq_id;
-use crate::read::range::count_in;
-use palanquin_engine::contract::{KeyRange, MaintenanceState, Result};
+use crate::writer_lock;
+use palanquin_engine::contract::{MaintenanceState, Result};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +16,7 @@ pub(super) fn state(database: &Database, connection: &Connection) -> Result<Main
         let name = entry.name.clone();
         collections.insert(name, of_collection(database, connection, entry, queued)?);
     }
+    let holder = std::env::home_dir().and_then(|home| writer_lock::holder(&home, database.folder()));
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite);
     let size = |file: &str| std::fs::metadata(database.folder().join(file)).ok().map(|meta| meta.len());
     Ok(BTreeMap::from([
@@ -25,6 +24,7 @@ pub(super) fn state(database: &Database, connection: &Connection) -> Result<Main
         ("queue_rows".to_owned(), json!(queue.values().map(|queued| queued.rows).sum::<u64>())),
         ("sqlite_bytes".to_owned(), json!(size(DATABASE))),
         ("sqlite_free_bytes".to_owned(), json!(pragma("freelist_count")? * pragma("page_size")?)),
+        ("writer_lock_holder".to_owned(), json!(holder.map(|holder| holder.to_string()))),
         ("journal_bytes".to_owned(), json!(size(&format!("{DATABASE}-journal")))),
     ]))
 }
@@ -49,22 +49,12 @@ fn of_collection(database: &Database, connection: &Connection, entry: Entry, que
         "metric": entry.metric,
         "queue_rows": queued.rows,
         "queue_newest_seq_id": queued.newest,
+        "sync_threshold": entry.sync_threshold,
     });
     let Ok(segments) = entry.segments() else { return Ok(state) };
-    let folder = SegmentFolder::new(database.folder(), segments.vector_folder);
-    let header = header_of(&folder).ok().flatten();
-    let more = [
-        ("rows", json!(count_in(connection, &segments.metadata, &KeyRange::ALL)?)),
-        ("max_seq_id_metadata", json!(max_seq_id(connection, &segments.metadata)?)),
-        ("max_seq_id_vector", json!(max_seq_id(connection, &segments.vector)?)),
-        ("hnsw_elements", json!(header.map(|header| header.elements))),
-        ("hnsw_max_elements", json!(header.map(|header| header.max_elements))),
-        ("hnsw_data_bytes", json!(folder.size_of(DATA))),
-        ("hnsw_link_lists_bytes", json!(folder.size_of("link_lists.bin"))),
-        ("hnsw_id_map_bytes", json!(folder.size_of(PICKLE))),
-    ];
+    let figures = Figures::read(database, connection, &entry, &segments)?;
     if let Value::Object(map) = &mut state {
-        map.extend(more.map(|(key, value)| (key.to_owned(), value)));
+        map.extend(figures.state().map(|(key, value)| (key.to_owned(), value)));
     }
     Ok(state)
 }

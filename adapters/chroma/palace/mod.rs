@@ -1,9 +1,10 @@
 //! The contract's side: [`backend`] opens a directory into an [`open`] palace, which hands out [`collection`]s; [`health`] and
-//! [`maintenance`] tell its condition. Everything that touches a disk runs through [`blocking`].
+//! [`maintenance`] tell its condition by its [`figures`]. Everything that touches a disk runs through [`blocking`].
 
 mod backend;
 mod blocking;
 mod collection;
+mod figures;
 mod health;
 mod maintenance;
 mod open;

@@ -3,6 +3,7 @@ use super::collection::ChromaCollection;
 use super::{health, maintenance};
 use crate::catalog::{self, Entry};
 use crate::connection::{Database, sqlite};
+use crate::feed::memory::Memories;
 use crate::read::range;
 use crate::read::session::Session;
 use crate::sidecar;
@@ -17,11 +18,12 @@ use std::sync::{Arc, Mutex};
 pub(super) struct ChromaPalace {
     database: Database,
     connection: Arc<Mutex<Connection>>,
+    memories: Memories,
 }
 
 impl ChromaPalace {
     /// Opens the database and checks that it is Chroma's, of a version that is known.
-    pub(super) fn open(database: Database) -> Result<Self> {
+    pub(super) fn open(database: Database, memories: Memories) -> Result<Self> {
         let opened = database.connect().and_then(|connection| {
             let lock = connection.unchecked_transaction().map_err(sqlite)?;
             database.check_schema(&lock)?;
@@ -29,7 +31,7 @@ impl ChromaPalace {
             Ok(connection)
         });
         let connection = opened.map_err(|error| error.in_palace(database.palace()))?;
-        Ok(Self { database, connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { database, connection: Arc::new(Mutex::new(connection)), memories })
     }
 
     /// Runs `work` on the palace's own connection, under one shared lock.
@@ -103,7 +105,8 @@ impl Palace for ChromaPalace {
             return Err(error.in_palace(self.database.palace()).in_collection(name));
         };
         let (database, entry) = (self.database.clone(), entries.swap_remove(at));
-        let collection = unlocked(move || ChromaCollection::open(database, entry)).await?;
+        let followed = self.memories.of(database.file(), &entry.id);
+        let collection = unlocked(move || ChromaCollection::open(database, entry, followed)).await?;
         Ok(Arc::new(collection))
     }
 

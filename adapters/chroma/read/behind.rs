@@ -50,6 +50,33 @@ impl Behind<'_> {
         Ok(())
     }
 
+    /// Reads the first rows of some ids, ascending and distinct, logged changes applied.
+    pub(crate) fn read_ids(&self, page: &mut Page, ids: &[String], limit: usize) -> Result<()> {
+        page.clear();
+        let changes = self.changes(&KeyRange::ALL)?;
+        for (at, id) in ids.iter().enumerate() {
+            if page.is_full(limit) {
+                page.next = ids[..at].last().cloned();
+                return Ok(());
+            }
+            self.read_row(page, id, self.number(id)?, changes.get(id).map_or(&[], Vec::as_slice))?;
+        }
+        Ok(())
+    }
+
+    /// Those of the ids, in their order, that no row has once logged changes are applied.
+    pub(crate) fn absent(&self, ids: &[String]) -> Result<Vec<String>> {
+        let changes = if self.marks.behind { self.changes(&KeyRange::ALL)? } else { Changes::new() };
+        let mut absent = Vec::new();
+        for id in ids {
+            let changes = changes.get(id).map_or(&[][..], Vec::as_slice);
+            if !is_there(self.number(id)?.is_some(), changes) {
+                absent.push(id.clone());
+            }
+        }
+        Ok(absent)
+    }
+
     /// How many rows more, or fewer, the logged changes make.
     pub(crate) fn difference(&self) -> Result<i64> {
         let mut difference = 0;

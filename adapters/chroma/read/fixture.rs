@@ -57,6 +57,7 @@ impl Fixture {
         let path = folder.path().join("palace");
         std::fs::create_dir(&path).unwrap();
         let database = Connection::open(path.join("chroma.sqlite3")).unwrap();
+        database.execute_batch("PRAGMA synchronous = OFF").unwrap();
         database.execute_batch(SCHEMA).unwrap();
         Self { _folder: folder, path, database }
     }

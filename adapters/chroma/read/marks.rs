@@ -73,14 +73,14 @@ pub(crate) fn max_seq_id(connection: &Connection, segment: &str) -> Result<Optio
 }
 
 /// A sequence number: an integer, or in older palaces eight bytes, the highest first.
-fn seq_id(value: ValueRef<'_>) -> Result<Option<i64>> {
+pub(crate) fn seq_id(value: ValueRef<'_>) -> Result<Option<i64>> {
     let read = match value {
         ValueRef::Null => return Ok(None),
         ValueRef::Integer(seq) => Some(seq),
         ValueRef::Blob(bytes) => <[u8; 8]>::try_from(bytes).ok().map(i64::from_be_bytes),
         _ => None,
     };
-    read.map(Some).ok_or_else(|| Error::new(ErrorKind::Corrupt, "a sequence number in max_seq_id is malformed"))
+    read.map(Some).ok_or_else(|| Error::new(ErrorKind::Corrupt, "a sequence number is malformed"))
 }
 
 #[cfg(test)]

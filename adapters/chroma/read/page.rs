@@ -84,6 +84,34 @@ impl Page {
         Ok(())
     }
 
+    /// Reads the first rows of some ids, ascending and distinct; those that are not in the tables are passed over.
+    pub(crate) fn read_ids(
+        &mut self,
+        connection: &Connection,
+        segment: &str,
+        ids: &[String],
+        limit: usize,
+        lists: bool,
+    ) -> Result<()> {
+        self.clear();
+        let mut statement = connection.prepare_cached(ROW_OF).map_err(sqlite)?;
+        let mut chunk = std::mem::take(&mut self.chunk);
+        for (at, id) in ids.iter().enumerate() {
+            if self.is_full(limit) {
+                self.next = ids[..at].last().cloned();
+                break;
+            }
+            let mut keys = statement.query((segment, id)).map_err(sqlite)?;
+            if chunk.begin(&mut keys)? {
+                chunk.take_keys(&mut keys, 1)?;
+                chunk.take_values(connection)?;
+                chunk.finish(self, connection, lists)?;
+            }
+        }
+        self.chunk = chunk;
+        Ok(())
+    }
+
     /// Appends a row.
     pub(crate) fn push(&mut self, id: &str, document: Option<&str>, metadata: &str) {
         let id = self.write(id.as_bytes());
@@ -111,6 +139,13 @@ const ROWS_FROM: &str = "
     FROM embeddings e LEFT JOIN embedding_metadata m ON m.id = e.id
     WHERE e.segment_id = ?1 AND e.embedding_id >= ?2 AND e.embedding_id <= ?3
     ORDER BY e.embedding_id, m.key";
+
+/// One row with the keys of its metadata, sorted.
+const ROW_OF: &str = "
+    SELECT e.id, e.embedding_id, m.rowid, m.key
+    FROM embeddings e LEFT JOIN embedding_metadata m ON m.id = e.id
+    WHERE e.segment_id = ?1 AND e.embedding_id = ?2
+    ORDER BY m.key";
 
 /// The lower bound of a range as a parameter: to be exceeded if the range has one, to be reached if it has none.
 pub(crate) fn lower(range: &KeyRange) -> &str {

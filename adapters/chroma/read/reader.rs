@@ -58,6 +58,13 @@ pub(crate) struct Read {
     pub(crate) next: Option<String>,
 }
 
+/// Which rows are wanted, ascending by id.
+#[derive(Clone, Copy, Debug)]
+enum Wanted<'a> {
+    Range(&'a KeyRange),
+    Ids(&'a [String]),
+}
+
 /// Where in the scratch the raw bytes of a row's vector start.
 #[derive(Clone, Copy)]
 enum Source {
@@ -90,9 +97,19 @@ impl Reader {
 
     /// Reads the first rows of a range, at most `rows` of them. Waits for a writer as long as that makes sense.
     pub(crate) fn read(&mut self, range: &KeyRange, rows: usize) -> Result<Read> {
+        self.read_wanted(Wanted::Range(range), rows)
+    }
+
+    /// Reads the first rows of some ids, ascending and distinct, at most `rows` of them; ids that are not there are
+    /// passed over.
+    pub(crate) fn read_ids(&mut self, ids: &[String], rows: usize) -> Result<Read> {
+        self.read_wanted(Wanted::Ids(ids), rows)
+    }
+
+    fn read_wanted(&mut self, wanted: Wanted<'_>, rows: usize) -> Result<Read> {
         let mut patience = Patience::default();
         loop {
-            let trouble = match self.attempt(range, rows) {
+            let trouble = match self.attempt(wanted, rows) {
                 Ok(read) => return Ok(read),
                 Err(trouble) => trouble,
             };
@@ -108,7 +125,7 @@ impl Reader {
         }
     }
 
-    fn attempt(&mut self, range: &KeyRange, rows: usize) -> Result<Read, Trouble> {
+    fn attempt(&mut self, wanted: Wanted<'_>, rows: usize) -> Result<Read, Trouble> {
         const EMPTY: Read = Read { batch: None, next: None };
         if self.loaded.is_none() {
             let Some(dimension) = self.load()? else { return Ok(EMPTY) };
@@ -134,10 +151,12 @@ impl Reader {
         }
         let limit = rows_per_page(rows, dimension);
         let segment = &session.segments.metadata;
-        if marks.behind {
-            Behind { connection: &lock, collection: &session.entry.id, segment, marks }.read(page, range, limit)?;
-        } else {
-            page.read(&lock, segment, range, limit, marks.lists)?;
+        let behind = Behind { connection: &lock, collection: &session.entry.id, segment, marks };
+        match (wanted, marks.behind) {
+            (Wanted::Range(range), true) => behind.read(page, range, limit)?,
+            (Wanted::Range(range), false) => page.read(&lock, segment, range, limit, marks.lists)?,
+            (Wanted::Ids(ids), true) => behind.read_ids(page, ids, limit)?,
+            (Wanted::Ids(ids), false) => page.read_ids(&lock, segment, ids, limit, marks.lists)?,
         }
         let absent = match (index.is_there(), marks.vector) {
             (false, Some(_)) => Before::Unknown,

@@ -1,6 +1,8 @@
+use super::behind::Behind;
 use super::marks::Marks;
 use crate::catalog::{Entry, Segments};
 use crate::connection::{Database, sqlite};
+use crate::feed::cursor::End;
 use palanquin_engine::contract::Result;
 use rusqlite::{Connection, Transaction};
 use std::cell::Cell;
@@ -16,6 +18,8 @@ pub(crate) struct Session {
     pub(crate) segments: Segments,
     connection: Connection,
     last: Cell<Option<Marks>>,
+    /// The newest operation as of some marks.
+    pub(crate) end: Cell<Option<(Marks, End)>>,
 }
 
 impl Session {
@@ -23,7 +27,12 @@ impl Session {
     pub(crate) fn new(database: Database, entry: Entry) -> Result<Self> {
         let segments = entry.segments()?;
         let connection = database.connect()?;
-        Ok(Self { database, entry, segments, connection, last: Cell::new(None) })
+        Ok(Self { database, entry, segments, connection, last: Cell::new(None), end: Cell::new(None) })
+    }
+
+    /// The collection's rows once logged changes are applied, as of a lock.
+    pub(crate) fn behind<'a>(&'a self, lock: &'a Connection, marks: Marks) -> Behind<'a> {
+        Behind { connection: lock, collection: &self.entry.id, segment: &self.segments.metadata, marks }
     }
 
     /// Begins a transaction that holds the shared lock, so that no commit can happen, until it is dropped. It must be

@@ -1,0 +1,170 @@
+use crate::catalog::{Entry, Segments};
+use crate::connection::{Database, sqlite};
+use crate::layout::files::{DATA, PICKLE, SegmentFolder};
+use crate::layout::fingerprint::Fingerprints;
+use crate::layout::header::Header;
+use crate::layout::index::header_of;
+use crate::layout::pickle::read_index_metadata;
+use crate::read::marks::max_seq_id;
+use crate::read::range::count_in;
+use crate::read::tail::{Before, Tail, Vector};
+use palanquin_engine::contract::{KeyRange, Result};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::BufReader;
+
+/// Rows of a collection up to which each is asked for its vector.
+const EXACT_ROWS: u64 = 20_000;
+/// Id maps up to this size are read for that.
+const EXACT_PICKLE_BYTES: u64 = 8 << 20;
+const LINK_LISTS: &str = "link_lists.bin";
+
+/// A collection's rows, index and log in figures. No vector is read.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// Rows that the tables have.
+    pub(super) rows: u64,
+    /// The sequence number the tables have come to.
+    pub(super) metadata: Option<i64>,
+    /// The sequence number the index has come to.
+    pub(super) vector: Option<i64>,
+    /// Logged operations that the index does not have.
+    pub(super) queued: u64,
+    /// Ids among them that come with a vector.
+    pub(super) queued_vectors: u64,
+    /// The index's files.
+    pub(super) folder: SegmentFolder,
+    /// Whether no file of the index was written lately.
+    pub(super) settled: bool,
+    /// What the index says of itself; `None` if it is not there or not legible.
+    pub(super) header: Option<Header>,
+    /// Size of its link lists, and what of it takes space on the disk.
+    pub(super) link_lists: Option<(u64, u64)>,
+    /// Size of its vectors.
+    pub(super) data: Option<u64>,
+    /// Whether the map from ids to vectors is there.
+    pub(super) has_id_map: bool,
+    /// Rows that have no vector anywhere.
+    pub(super) without_vector: WithoutVector,
+}
+
+/// How many rows have a vector neither in the index nor in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WithoutVector {
+    /// Each row was asked.
+    Exactly(u64),
+    /// More rows than there can be vectors.
+    AtLeast(u64),
+    /// The index is being written.
+    Unknown,
+}
+
+impl Figures {
+    /// As of the shared lock that the connection has.
+    pub(super) fn read(
+        database: &Database,
+        connection: &Connection,
+        entry: &Entry,
+        segments: &Segments,
+    ) -> Result<Self> {
+        let folder = SegmentFolder::new(database.folder(), segments.vector_folder);
+        let vector = max_seq_id(connection, &segments.vector)?;
+        let sql = "SELECT count(*), count(DISTINCT CASE WHEN vector IS NOT NULL AND operation <> 3 THEN id END)
+                   FROM embeddings_queue WHERE seq_id > ?1 AND substr(topic, -36) = ?2";
+        let mut queued = connection.prepare_cached(sql).map_err(sqlite)?;
+        let has_id_map = folder.size_of(PICKLE).is_some();
+        let after = if has_id_map { vector.unwrap_or(i64::MIN) } else { i64::MIN };
+        let (queued, queued_vectors) =
+            queued.query_row((after, &entry.id), |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
+        let mut figures = Self {
+            rows: count_in(connection, &segments.metadata, &KeyRange::ALL)?,
+            metadata: max_seq_id(connection, &segments.metadata)?,
+            vector,
+            queued,
+            queued_vectors,
+            settled: folder.stamps().is_ok_and(|stamps| stamps.settled()),
+            header: header_of(&folder).ok().flatten(),
+            link_lists: folder.size_and_space_of(LINK_LISTS),
+            data: folder.size_of(DATA),
+            has_id_map,
+            without_vector: WithoutVector::Unknown,
+            folder,
+        };
+        if figures.settled {
+            figures.without_vector = match figures.rows_without_vector(connection, entry, segments)? {
+                Some(rows) => WithoutVector::Exactly(rows),
+                None => WithoutVector::AtLeast(figures.rows.saturating_sub(figures.elements() + queued_vectors)),
+            };
+        }
+        Ok(figures)
+    }
+
+    /// Places of the index that may hold a row's vector; deleted ones count too.
+    pub(super) fn elements(&self) -> u64 {
+        self.header.filter(|_| self.has_id_map).map_or(0, |header| header.elements.into())
+    }
+
+    /// Asks each row, if that is cheap and the id map is legible.
+    fn rows_without_vector(&self, connection: &Connection, entry: &Entry, segments: &Segments) -> Result<Option<u64>> {
+        let size = self.folder.size_of(PICKLE).unwrap_or(0);
+        if self.rows > EXACT_ROWS || size > EXACT_PICKLE_BYTES {
+            return Ok(None);
+        }
+        let fingerprints = Fingerprints::new();
+        let mut labels = HashMap::new();
+        let mut after = None;
+        if self.has_id_map {
+            let most = self.header.map_or(0, |header| header.elements as usize);
+            let Ok(file) = self.folder.open(PICKLE) else { return Ok(None) };
+            let Ok(read) = read_index_metadata(BufReader::new(file), size, most, &fingerprints) else {
+                return Ok(None);
+            };
+            after = self.vector.or(read.max_seq_id);
+            labels.extend(read.labels.into_iter().map(|labelled| (labelled.id, labelled.label)));
+        }
+        let absent = if !self.has_id_map && self.vector.is_some() { Before::Unknown } else { Before::Absent };
+        let mut tail = Tail::default();
+        tail.refresh(connection, &entry.id, after, &fingerprints)?;
+        let sql = "SELECT embedding_id FROM embeddings WHERE segment_id = ?1";
+        let mut ids = connection.prepare_cached(sql).map_err(sqlite)?;
+        let mut ids = ids.query([&segments.metadata]).map_err(sqlite)?;
+        let mut without = 0;
+        while let Some(row) = ids.next().map_err(sqlite)? {
+            let id = row.get_ref(0).map_err(sqlite)?.as_bytes().map_err(|error| sqlite(error.into()))?;
+            let id = fingerprints.of(id);
+            let found = labels.contains_key(&id);
+            let has_vector = match tail.vector(id, if found { Before::There } else { absent }) {
+                Vector::AsBefore => found,
+                Vector::Logged(_) => true,
+                Vector::Nowhere => false,
+            };
+            without += u64::from(!has_vector);
+        }
+        Ok(Some(without))
+    }
+
+    /// By the store's own terms.
+    pub(super) fn state(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let (without, is_exact) = match self.without_vector {
+            WithoutVector::Exactly(rows) => (Some(rows), true),
+            WithoutVector::AtLeast(rows) => (Some(rows), false),
+            WithoutVector::Unknown => (None, false),
+        };
+        [
+            ("rows", json!(self.rows)),
+            ("rows_without_vector", json!(without)),
+            ("rows_without_vector_is_exact", json!(is_exact)),
+            ("max_seq_id_metadata", json!(self.metadata)),
+            ("max_seq_id_vector", json!(self.vector)),
+            ("queue_not_in_index", json!(self.queued)),
+            ("hnsw_elements", json!(self.header.map(|header| header.elements))),
+            ("hnsw_max_elements", json!(self.header.map(|header| header.max_elements))),
+            ("hnsw_data_bytes", json!(self.data)),
+            ("hnsw_link_lists_bytes", json!(self.link_lists.map(|(size, _)| size))),
+            ("hnsw_link_lists_allocated_bytes", json!(self.link_lists.map(|(_, space)| space))),
+            ("hnsw_id_map_bytes", json!(self.folder.size_of(PICKLE))),
+        ]
+        .into_iter()
+    }
+}
