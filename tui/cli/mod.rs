@@ -3,6 +3,7 @@
 mod backends;
 mod dashboard;
 mod demo;
+mod freeze;
 mod history;
 mod inspect;
 mod maintain;
@@ -57,6 +58,8 @@ enum Command {
     Palace(palace::Palace),
     /// What was migrated into a palace, and which models were settled by hand
     History(history::History),
+    /// Keep MemPalace from writing to a Chroma palace, as for a cutover, until stopped; reading goes on
+    Freeze(freeze::Freeze),
     /// The backends there are: capabilities, maintenance kinds, how changes are captured
     Backends(backends::Backends),
     /// See it work: a sample palace is copied, then mirrored while it changes, in a scratch directory
@@ -121,6 +124,7 @@ pub(crate) fn run() -> Exit {
         Command::Inspect(inspect) => (lines(inspect.json), inspect.run()),
         Command::Dashboard(dashboard) => (output::Face::Plain, dashboard.run()),
         Command::Maintain(maintain) => (lines(maintain.json), maintain.run()),
+        Command::Freeze(freeze) => (output::Face::Plain, freeze.run()),
         Command::Palace(palace) => (output::Face::Plain, palace.run()),
         Command::Backends(backends) => (lines(backends.json), backends.run()),
     };
