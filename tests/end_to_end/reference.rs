@@ -5,6 +5,7 @@ use palanquin_chroma::ChromaBackend;
 use palanquin_engine::contract::{Backend, CaptureLevel, Fidelity, token};
 use palanquin_lance::LanceBackend;
 use palanquin_memory::{Faults, MemoryBackend};
+use palanquin_postgres::{Dsn, PostgresBackend, PostgresOptions};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -65,9 +66,11 @@ fn page(backends: &[Box<dyn Backend>]) -> String {
 
 #[test]
 fn the_reference_is_what_the_backends_say_of_themselves() {
-    let backends: [Box<dyn Backend>; 3] = [
+    let nowhere = PostgresOptions::of(Dsn::parse("postgresql://localhost/").unwrap());
+    let backends: [Box<dyn Backend>; 4] = [
         Box::new(ChromaBackend::new()),
         Box::new(LanceBackend::new()),
+        Box::new(PostgresBackend::new(nowhere)),
         Box::new(MemoryBackend::new(Faults::default())),
     ];
     let said = page(&backends);
