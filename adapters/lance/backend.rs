@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Palaces in LanceDB databases: in a directory (`local_path`, or an id that is a `file://` URI), or in an object store
 /// (an id like `s3://bucket/prefix`, built in with the cargo features `aws`, `gcs` and `azure`; `memory://name` always,
 /// until the process ends).
+///
+/// It does not advertise `supports_contains_fast`: `$contains` is evaluated inside the scan, for Lance's full-text index
+/// knows words and not parts of a text. Nor `supports_estimated_count`: counting reads the manifest alone.
 pub struct LanceBackend {
     descriptor: Descriptor,
     sync: Arc<dyn FileSync>,
@@ -38,6 +41,7 @@ impl LanceBackend {
             token::RANGE_FILTERS,
             token::MIGRATION_EXPORT,
             token::CHANGE_FEED,
+            token::SYNC,
             token::SERVER_SIDE_INDEXES,
             token::LOCAL_MODE,
             token::SERVER_MODE,

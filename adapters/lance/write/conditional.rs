@@ -13,8 +13,10 @@ use palanquin_engine::rows::RowBatch;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
+type Turns = tokio::sync::Mutex<()>;
+
 /// Whose turn it is, by table.
-static TURNS: LazyLock<Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
+static TURNS: LazyLock<Mutex<HashMap<String, Weak<Turns>>>> = LazyLock::new(Mutex::default);
 
 /// Does it until nobody comes between. Those of this process whom somebody came between do it one after the other.
 async fn in_turn<T, F: Future<Output = Result<T>>>(pinned: &Pinned, write: impl Fn() -> F) -> Result<T> {
@@ -28,7 +30,7 @@ async fn in_turn<T, F: Future<Output = Result<T>>>(pinned: &Pinned, write: impl 
     }
 }
 
-fn turns(pinned: &Pinned) -> Arc<tokio::sync::Mutex<()>> {
+fn turns(pinned: &Pinned) -> Arc<Turns> {
     let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
     turns.retain(|_, turn| turn.strong_count() > 0);
     let known = turns.get(pinned.dataset.uri()).and_then(Weak::upgrade);
