@@ -9,10 +9,10 @@
 //! # Writing an adapter
 //! 1. Declare what the store can do in a [`Descriptor`]: tokens ([`token`]), [`MaintenanceKind`]s, metrics, [`Fidelity`].
 //!    Advertise nothing that does not hold: the contract suite (crate `palanquin-contract`) checks each token both ways.
-//! 2. Implement the three traits. What every store has in common is kept by [`enforce`], through which core uses every
-//!    backend: spec version (§9), namespaces (§2.2), closed handles (§2.6), read-only palaces, embedder identity and
-//!    dimension (§1.5), optional filter operators (§1.4), unadvertised maintenance kinds (§7.3) and feeds (§6). An
-//!    adapter need not repeat these.
+//! 2. Implement the three traits. What every store has in common is kept by [`enforce`](enforce()), through which core
+//!    uses every backend: spec version (§9), namespaces (§2.2), closed handles (§2.6), read-only palaces, embedder
+//!    identity and dimension (§1.5), optional filter operators (§1.4), unadvertised maintenance kinds (§7.3) and feeds
+//!    (§6). An adapter need not repeat these.
 //! 3. Return an [`Error`] of the right [`ErrorKind`]: it alone decides on retries and on what the operator is told
 //!    ([`advice`]). Name the palace and the collection ([`Error::in_palace`], [`Error::in_collection`]); never put row
 //!    content into it.

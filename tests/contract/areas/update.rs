@@ -6,6 +6,7 @@ use palanquin_engine::contract::{Collection, GetRequest, Include, RowUpdates, Se
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::task::JoinHandle;
 
 const ROWS: usize = 8;
 const UPDATES: usize = 60;
@@ -108,7 +109,12 @@ pub(crate) async fn no_reader_sees_half_of_an_update(world: &World) {
         readers.push(tokio::spawn(keep_scanning(other, Arc::clone(&meeting), by_scan)));
     }
     let (mut number, wanted_reads) = (0, 2 * UPDATES);
-    while number < UPDATES || (meeting.reads.load(Ordering::Acquire) < wanted_reads && number < MOST_UPDATES) {
+    let wants_more = |number| {
+        let unread = meeting.reads.load(Ordering::Acquire) < wanted_reads && number < MOST_UPDATES;
+        number < UPDATES || unread
+    };
+    // A reader that has ended has seen something wrong.
+    while wants_more(number) && !readers.iter().any(JoinHandle::is_finished) {
         number += 1;
         assert_eq!(drawers.update(updates_to(number)).await.unwrap(), ROWS as u64);
         tokio::task::yield_now().await;

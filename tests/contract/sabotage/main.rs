@@ -2,6 +2,14 @@
 //!
 //! `modest` is the other direction: a backend that advertises as little as it may keeps the contract too.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by a panic"
+)]
+
 mod modest;
 mod reads;
 mod store;

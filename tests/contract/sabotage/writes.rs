@@ -4,12 +4,13 @@ use crate::reads::sabotage;
 use async_trait::async_trait;
 use palanquin_contract::interpose::Between;
 use palanquin_engine::contract::{
-    Applied, Backend, ChangeBatch, Collection, CollectionSpec, EmbedderIdentity, GetRequest, Include, LogEntry,
-    MaintenanceResult, MaintenanceStatus, OpenMode, OpenOptions, Palace, PalaceRef, Progress, Result, RowUpdates,
-    Selection, WriteMode,
+    Applied, Backend, ChangeBatch, Collection, CollectionSpec, EmbedderIdentity, GetRequest, GetResult, Include,
+    LogEntry, MaintenanceResult, MaintenanceStatus, OpenMode, OpenOptions, Palace, PalaceRef, Progress, Result,
+    RowUpdates, Selection, WriteMode,
 };
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The batch with each row passed through `change`.
 fn changed(rows: &RowBatch, change: impl Fn(&mut String, &mut Option<String>, &mut Option<Vec<f32>>)) -> RowBatch {
@@ -67,13 +68,32 @@ sabotage! { AddsOverWhatIsThere,
     }
 }
 
+/// Answers given so far, by which a sabotage knows that another was at work meanwhile.
+static GETS: AtomicUsize = AtomicUsize::new(0);
+static UPDATES: AtomicUsize = AtomicUsize::new(0);
+
+/// Waits until so many more have been given; not for ever, for there may be nobody else.
+async fn until_more(answers: &AtomicUsize, more: usize) {
+    let (before, mut turns) = (answers.load(Ordering::Acquire), 0);
+    while answers.load(Ordering::Acquire) < before + more && turns < 2_000 {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+}
+
 sabotage! { UpdatesFieldByField,
+    async fn get(&self, behind: &dyn Collection, request: &GetRequest) -> Result<GetResult> {
+        let found = behind.get(request).await;
+        GETS.fetch_add(1, Ordering::AcqRel);
+        found
+    }
     async fn update(&self, behind: &dyn Collection, updates: RowUpdates) -> Result<u64> {
         let ids = || updates.ids().to_vec();
         let mut updated = 0;
         if let Some(documents) = updates.documents() {
             updated = behind.update(RowUpdates::try_new(ids(), Some(documents.to_vec()), None, None)?).await?;
-            tokio::task::yield_now().await;
+            // Of two readers the third answer was begun after this half.
+            until_more(&GETS, 3).await;
         }
         let (metadatas, embeddings) = (updates.metadatas().map(<[_]>::to_vec), updates.embeddings().map(<[_]>::to_vec));
         if metadatas.is_some() || embeddings.is_some() {
@@ -94,9 +114,11 @@ sabotage! { UpdatesByReadingAndWriting,
             embeddings: found.embeddings,
         };
         let there = lists.into_batch(behind.info().await?.dimension.unwrap_or(0))?;
-        tokio::task::yield_now().await;
+        until_more(&UPDATES, 1).await;
         let merged = updates.merged_into(&there)?;
-        Ok(behind.apply(ChangeBatch::upserts(merged), WriteMode::Upsert).await?.upserted)
+        let updated = behind.apply(ChangeBatch::upserts(merged), WriteMode::Upsert).await?.upserted;
+        UPDATES.fetch_add(1, Ordering::AcqRel);
+        Ok(updated)
     }
 }
 
