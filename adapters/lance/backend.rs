@@ -1,3 +1,4 @@
+use crate::code::CodePalace;
 use crate::durability::{Disk, FileSync};
 use crate::error::Place;
 use crate::home::directory::{self, Standing};
@@ -15,6 +16,9 @@ use std::sync::Arc;
 /// Palaces in LanceDB databases: in a directory (`local_path`, or an id that is a `file://` URI), or in an object store
 /// (an id like `s3://bucket/prefix`, built in with the cargo features `aws`, `gcs` and `azure`; `memory://name` always,
 /// until the process ends).
+///
+/// It does not advertise `supports_contains_fast`: `$contains` is evaluated inside the scan, for Lance's full-text index
+/// knows words and not parts of a text. Nor `supports_estimated_count`: counting reads the manifest alone.
 pub struct LanceBackend {
     descriptor: Descriptor,
     sync: Arc<dyn FileSync>,
@@ -37,6 +41,7 @@ impl LanceBackend {
             token::RANGE_FILTERS,
             token::MIGRATION_EXPORT,
             token::CHANGE_FEED,
+            token::SYNC,
             token::SERVER_SIDE_INDEXES,
             token::LOCAL_MODE,
             token::SERVER_MODE,
@@ -72,7 +77,7 @@ impl Backend for LanceBackend {
     }
 
     fn detect(&self, path: &Path) -> bool {
-        matches!(directory::look(path), Ok(Standing::Palace))
+        matches!(directory::look(path), Ok(Standing::Palace | Standing::Code(_)))
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
@@ -102,15 +107,19 @@ impl Backend for LanceBackend {
         let sync = self.sync.clone();
         let looked = tokio::task::spawn_blocking({
             let place = place.clone();
-            move || prepare(&path, mode, &place, sync.as_ref()).map(|()| path)
+            move || prepare(&path, mode, &place, sync.as_ref()).map(|code| (path, code))
         });
-        let path = looked.await.map_err(|error| place.join("could not look at the directory", error))??;
+        let (path, code) = looked.await.map_err(|error| place.join("could not look at the directory", error))??;
+        if let Some(tables) = code {
+            return Ok(Arc::new(CodePalace::connect(path, tables, mode, place).await?));
+        }
         let palace = LancePalace::connect(path, mode, place, self.sync.clone()).await?;
         Ok(Arc::new(palace.with_upkeep(self.upkeep.clone())))
     }
 }
 
-fn prepare(path: &Path, mode: OpenMode, place: &Place, sync: &dyn FileSync) -> Result<()> {
+/// Makes the directory where that is asked for. Tells where the tables are in a palace of mempalace-code.
+fn prepare(path: &Path, mode: OpenMode, place: &Place, sync: &dyn FileSync) -> Result<Option<PathBuf>> {
     let standing = directory::look(path).map_err(|error| place.io("could not look at the directory", error))?;
     match standing {
         Standing::Other(found) => {
@@ -122,12 +131,13 @@ fn prepare(path: &Path, mode: OpenMode, place: &Place, sync: &dyn FileSync) -> R
         Standing::Vacant => {
             directory::make(path, sync).map_err(|error| place.io("could not make the directory", error))?;
         }
+        Standing::Code(tables) => return Ok(Some(tables)),
         Standing::Palace => {}
     }
     if mode != OpenMode::Read {
         directory::probe_writable(path).map_err(|error| place.io("the directory cannot be written", error))?;
     }
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use crate::code::{self, Fence};
 use crate::durability::Durability;
 use crate::error::Place;
 use crate::home::sidecar;
@@ -13,6 +14,7 @@ use palanquin_engine::contract::{
     ScanRequest, Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One table and what is needed to speak of it.
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub(crate) struct TableHandle {
     pub(crate) table: lancedb::Table,
     pub(crate) place: Place,
+    /// The palace's directory, of a table that mempalace-code wrote.
+    code: Option<PathBuf>,
 }
 
 /// A version of the table that does not move while it is read.
@@ -28,12 +32,26 @@ pub(crate) struct Pinned {
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) layout: Layout,
     pub(crate) place: Place,
+    /// Keeps mempalace-code from pruning the version.
+    _fence: Option<Fence>,
+}
+
+impl Pinned {
+    /// Another version of the same table.
+    pub(crate) fn at(&self, dataset: Arc<Dataset>) -> Self {
+        Self { dataset, ..self.clone() }
+    }
 }
 
 impl TableHandle {
     /// A table of rows in our columns.
     pub(crate) fn of_rows(table: lancedb::Table, place: Place) -> Self {
-        Self { table, place }
+        Self { table, place, code: None }
+    }
+
+    /// A table of mempalace-code in the palace at this path.
+    pub(crate) fn of_code(table: lancedb::Table, place: Place, palace: PathBuf) -> Self {
+        Self { table, place, code: Some(palace) }
     }
 
     /// The newest version. About 40 µs if there is none newer than the last one seen.
@@ -46,11 +64,20 @@ impl TableHandle {
 
     /// The newest version, with its layout as of that version.
     pub(crate) async fn pin(&self) -> Result<Pinned> {
+        let _fence = match &self.code {
+            Some(palace) => {
+                let fence = Fence::around(palace.clone()).await;
+                Some(fence.map_err(|error| self.place.io("could not lock the palace for reading", error))?)
+            }
+            None => None,
+        };
         let dataset = self.newest().await?;
-        let layout = Layout::read(&Schema::from(dataset.schema())).map_err(|problem| {
+        let schema = Schema::from(dataset.schema());
+        let layout = if self.code.is_some() { code::layout(&schema) } else { Layout::read(&schema) };
+        let layout = layout.map_err(|problem| {
             self.place.error(ErrorKind::UnsupportedFormat, format!("not a table of rows: {problem}"))
         })?;
-        Ok(Pinned { dataset, layout, place: self.place.clone() })
+        Ok(Pinned { dataset, layout, place: self.place.clone(), _fence })
     }
 }
 
@@ -110,7 +137,7 @@ impl LanceCollection {
 #[async_trait]
 impl Collection for LanceCollection {
     async fn info(&self) -> Result<CollectionInfo> {
-        let Pinned { dataset, layout, place } = self.handle.pin().await?;
+        let Pinned { dataset, layout, place, .. } = self.handle.pin().await?;
         let rows = dataset.count_rows(None).await.map_err(|error| place.store("could not count the rows", error))?;
         Ok(CollectionInfo {
             name: self.name.clone(),

@@ -36,7 +36,7 @@ fn now() -> i64 {
 }
 
 fn file_name(palace: &str) -> String {
-    palace.bytes().map(|byte| format!("{byte:02x}")).collect()
+    palace.bytes().fold("palace-".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 mod directories {

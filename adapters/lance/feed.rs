@@ -79,7 +79,7 @@ impl Changes {
             return Err(place.error(ErrorKind::UnsupportedCapability, detail));
         }
         let Some(base) = Mark::parse(cursor) else {
-            return Err(place.error(ErrorKind::InvalidRequest, format!("{:?} is no place in a Lance table", cursor.0)));
+            return expired(format!("{:?} is no place in a Lance table", cursor.0));
         };
         let head = Mark::of(&pinned).await?;
         if base.version > head.version {
@@ -87,7 +87,7 @@ impl Changes {
             return expired(detail);
         }
         let begin = checkout(&pinned, base.version).await?;
-        let begin = Pinned { dataset: begin, ..pinned.clone() };
+        let begin = pinned.at(begin);
         if Mark::of(&begin).await?.incarnation != base.incarnation {
             let detail =
                 format!("the table was made again since: it is {}, not {}", head.incarnation, base.incarnation);

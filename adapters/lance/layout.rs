@@ -59,6 +59,28 @@ pub(crate) struct Layout {
     pub(crate) incarnation: Option<String>,
     /// Only in tables made by others: a row without an id is then possible, and must not be passed over.
     pub(crate) id_nullable: bool,
+    pub(crate) shape: Shape,
+}
+
+/// In which columns a row is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Shape {
+    /// [`COLUMNS`].
+    Rows,
+    /// mempalace-code's: a column per key of the metadata.
+    Code { metadata: Arc<[String]> },
+}
+
+impl Layout {
+    /// The columns that make up a row.
+    pub(crate) fn columns(&self) -> Vec<&str> {
+        match &self.shape {
+            Shape::Rows => COLUMNS.to_vec(),
+            Shape::Code { metadata } => {
+                ["id", "text", "vector"].into_iter().chain(metadata.iter().map(String::as_str)).collect()
+            }
+        }
+    }
 }
 
 impl Layout {
@@ -114,6 +136,7 @@ impl Layout {
             identity,
             incarnation: text(key::INCARNATION).cloned(),
             id_nullable: schema.field_with_name("id").is_ok_and(Field::is_nullable),
+            shape: Shape::Rows,
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! * `backend`, `palace`: from a reference to an open palace; `home` is what stands beside the tables, in a directory or
 //!   in an object store.
+//! * `code`: palaces of mempalace-code, which are only read.
 //! * `layout`: the schema of a table and what its metadata says; everything of it is in the first commit.
 //! * `collection`: one table. `cut` and `scan` read a pinned version of it, `lookup` finds rows in one, `write` commits,
 //!   `feed` tells two versions apart.
@@ -12,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout))]
 
 mod backend;
+mod code;
 mod collection;
 mod cursor;
 mod cut;

@@ -120,11 +120,12 @@ impl LancePalace {
         tables.entry(name.to_owned()).or_insert_with(made).clone()
     }
 
-    /// That the name can be one, and that there is a collection of it.
+    /// That there is a collection of that name. What cannot be a name never becomes part of a path.
     async fn check_there(&self, name: &str) -> Result<()> {
         let place = self.place.collection(name);
         if let Some(problem) = layout::name_problem(name) {
-            return Err(place.error(ErrorKind::InvalidRequest, format!("a collection's name {problem}")));
+            let detail = format!("the palace has no such collection: a collection's name {problem}");
+            return Err(place.error(ErrorKind::CollectionNotInitialized, detail));
         }
         if !self.has(name).await? {
             return Err(place.error(ErrorKind::CollectionNotInitialized, "the palace has no such collection"));

@@ -177,7 +177,7 @@ async fn a_cursor_of_another_incarnation_is_expired() {
 }
 
 #[tokio::test]
-async fn a_pruned_or_future_version_is_expired_and_nonsense_is_refused() {
+async fn a_pruned_or_future_version_and_nonsense_are_expired() {
     let palace = TestPalace::new().await;
     let collection = palace.collection().await;
     for n in 0..4 {
@@ -194,7 +194,7 @@ async fn a_pruned_or_future_version_is_expired_and_nonsense_is_refused() {
     let future = Cursor(format!("{incarnation}:4711"));
     assert_eq!(kind(try_changes(collection.as_ref(), &future, 10).await), ErrorKind::CursorExpired);
     let nonsense = Cursor("seq 12".into());
-    assert_eq!(kind(try_changes(collection.as_ref(), &nonsense, 10).await), ErrorKind::InvalidRequest);
+    assert_eq!(kind(try_changes(collection.as_ref(), &nonsense, 10).await), ErrorKind::CursorExpired);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use super::{atomic, migration_log, sidecar};
+use crate::code;
 use crate::durability::{FileSync, sync_readable_directory};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -15,6 +16,8 @@ pub(crate) enum Standing {
     Vacant,
     /// At least one table.
     Palace,
+    /// A palace of mempalace-code, with its tables there.
+    Code(PathBuf),
     /// A file, or a directory of something else; what was found.
     Other(String),
 }
@@ -41,6 +44,9 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
         } else if !is_ours(&name) {
             stranger.get_or_insert_with(|| name.into_owned());
         }
+    }
+    if let Some(tables) = code::tables(path) {
+        return Ok(Standing::Code(tables));
     }
     Ok(match stranger {
         Some(name) => Standing::Other(format!("it holds {name:?} and no Lance table")),

@@ -4,7 +4,7 @@ use crate::error::Place;
 use crate::layout;
 use lance::dataset::WriteParams;
 use lancedb::table::WriteOptions;
-use palanquin_engine::contract::{CollectionSpec, EmbedderIdentity, ErrorKind, IdentityState, Result};
+use palanquin_engine::contract::{CollectionSpec, ErrorKind, Result};
 
 /// Makes a collection, with everything that is said of it in the first commit, or opens the same incarnation again.
 pub(super) async fn create(palace: &LancePalace, spec: &CollectionSpec) -> Result<LanceCollection> {
@@ -34,7 +34,8 @@ pub(super) async fn create(palace: &LancePalace, spec: &CollectionSpec) -> Resul
     // A creation that was told it succeeded may still have lost; what is there now decides.
     let collection = palace.open_collection(&spec.name).await?;
     check_incarnation(&collection, spec, &place)?;
-    if let Some(identity) = &spec.identity {
+    // Of one that was there already, what it holds counts, whatever is asked for.
+    if let Some(identity) = &collection.layout().identity {
         identity::record_beside(palace, &spec.name, Some(identity)).await?;
     }
     Ok(collection)
@@ -94,11 +95,6 @@ fn check_incarnation(there: &LanceCollection, spec: &CollectionSpec, place: &Pla
     if layout.dimension != spec.dimension {
         let detail = format!("the collection was made for vectors of {}, not {}", layout.dimension, spec.dimension);
         return Err(place.error(ErrorKind::DimensionMismatch, detail));
-    }
-    let identities = EmbedderIdentity::compare(layout.identity.as_ref(), spec.identity.as_ref());
-    if let (IdentityState::KnownMismatch, Some(stored), Some(asked)) = (identities, &layout.identity, &spec.identity) {
-        let detail = format!("the collection was made for {stored}, not {asked}");
-        return Err(place.error(ErrorKind::EmbedderIdentityMismatch, detail));
     }
     Ok(())
 }

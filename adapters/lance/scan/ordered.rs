@@ -1,6 +1,5 @@
 use super::{begun_by, id_column, ids, read_failed, row_batch};
 use crate::collection::{Pinned, TableHandle};
-use crate::layout::COLUMNS;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{Array, StringArray, UInt64Array};
@@ -18,7 +17,7 @@ pub(crate) fn ordered(handle: TableHandle, request: ScanRequest) -> RowStream {
     begun_by(async move {
         let pinned = handle.pin().await?;
         let addresses = addresses_by_id(&pinned, &request.range).await?;
-        let columns = ProjectionRequest::from_columns(COLUMNS, pinned.dataset.schema());
+        let columns = ProjectionRequest::from_columns(pinned.layout.columns(), pinned.dataset.schema());
         let plan = columns.into_projection_plan(pinned.dataset.clone());
         let plan = Arc::new(plan.map_err(|error| pinned.place.store("could not plan the read", error))?);
         let batch_rows = request.batch_rows.max(1);

@@ -1,6 +1,7 @@
 use super::canonical::is_obviously_canonical;
+use crate::code;
 use crate::collection::Pinned;
-use crate::layout::COLUMNS;
+use crate::layout::{COLUMNS, Shape};
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray};
@@ -14,6 +15,9 @@ use std::sync::Arc;
 /// Makes rows of what the table returned: columns in order, metadata in canonical form.
 pub(crate) fn row_batch(pinned: &Pinned, batch: &RecordBatch) -> Result<RowBatch> {
     let place = &pinned.place;
+    if let Shape::Code { metadata } = &pinned.layout.shape {
+        return code::row_batch(pinned, metadata, batch);
+    }
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len());
     for name in COLUMNS {
         let Some(column) = batch.column_by_name(name) else {

@@ -1,6 +1,5 @@
 use super::{Rebatch, begun_by, filter, read_failed, row_batch, scanner};
 use crate::collection::{Pinned, TableHandle};
-use crate::layout::COLUMNS;
 use futures::{StreamExt, TryStreamExt};
 use lance::dataset::scanner::DatasetRecordBatchStream;
 use palanquin_engine::contract::{KeyRange, Result, RowStream, ScanRequest};
@@ -18,7 +17,7 @@ pub(crate) fn streamed(handle: TableHandle, request: ScanRequest) -> RowStream {
 async fn all_columns(pinned: &Pinned, range: &KeyRange, batch_rows: usize) -> Result<DatasetRecordBatchStream> {
     let failed = |error| pinned.place.store("could not begin to read the rows", error);
     let mut scanner = scanner(pinned);
-    scanner.batch_size(batch_rows.max(1)).project(&COLUMNS).map_err(failed)?;
+    scanner.batch_size(batch_rows.max(1)).project(&pinned.layout.columns()).map_err(failed)?;
     if let Some(filter) = filter::of_range(range, pinned.layout.id_nullable) {
         scanner.filter_expr(filter);
     }

@@ -10,16 +10,45 @@ use crate::{lookup, retry, scan};
 use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched};
 use palanquin_engine::contract::{ErrorKind, Result, RowUpdates, Selection};
 use palanquin_engine::rows::RowBatch;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+
+type Turns = tokio::sync::Mutex<()>;
+
+/// Whose turn it is, by table.
+static TURNS: LazyLock<Mutex<HashMap<String, Weak<Turns>>>> = LazyLock::new(Mutex::default);
+
+/// Does it until nobody comes between. Those of this process whom somebody came between do it one after the other.
+async fn in_turn<T, F: Future<Output = Result<T>>>(pinned: &Pinned, write: impl Fn() -> F) -> Result<T> {
+    match write().await {
+        Err(error) if error.kind() == ErrorKind::Busy => {
+            let turns = turns(pinned);
+            let _turn = turns.lock().await;
+            retry::while_busy(write).await
+        }
+        result => result,
+    }
+}
+
+fn turns(pinned: &Pinned) -> Arc<Turns> {
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.retain(|_, turn| turn.strong_count() > 0);
+    let known = turns.get(pinned.dataset.uri()).and_then(Weak::upgrade);
+    known.unwrap_or_else(|| {
+        let turn = Arc::default();
+        turns.insert(pinned.dataset.uri().to_owned(), Arc::downgrade(&turn));
+        turn
+    })
+}
 
 /// The fields of rows that are there are replaced, in one commit (§1). Returns how many rows there were.
 pub(crate) async fn update(handle: &TableHandle, durability: &Durability, updates: &RowUpdates) -> Result<u64> {
     let place = &handle.place;
-    let layout = handle.pin().await?.layout;
+    let pinned = handle.pin().await?;
     for vector in updates.embeddings().unwrap_or_default() {
-        check_width(handle, &layout, u32::try_from(vector.len()).unwrap_or(u32::MAX))?;
+        check_width(handle, &pinned.layout, u32::try_from(vector.len()).unwrap_or(u32::MAX))?;
     }
-    let updated = retry::while_busy(|| async {
+    let updated = in_turn(&pinned, || async {
         let pinned = handle.pin().await?;
         let Some(there) = lookup::by_ids(&pinned, updates.ids()).await? else { return Ok(0) };
         let merged = updates.merged_into(&there).map_err(|error| place.named(error))?;
@@ -51,7 +80,8 @@ pub(crate) async fn add(handle: &TableHandle, durability: &Durability, rows: Row
         return Err(place.error(ErrorKind::IdExists, detail));
     }
     let selection = Selection::ids(ids);
-    let added = retry::while_busy(|| async {
+    let pinned = handle.pin().await?;
+    let added = in_turn(&pinned, || async {
         let pinned = handle.pin().await?;
         check_width(handle, &pinned.layout, rows.dimension())?;
         let there = lookup::count(&pinned, &selection).await?;

@@ -41,7 +41,7 @@ pub(crate) async fn the_identity_is_stored_with_a_new_collection(world: &World) 
     let palace = world.palace("another").await;
     palace.create_collection(&world.spec(DRAWERS, WIDTH)).await.unwrap();
     assert_eq!(palace.collections().await.unwrap()[0].identity, None, "none was given");
-    for (name, dimension) in [("of the embedder", WIDTH), ("not probed", 0)] {
+    for (name, dimension) in [("of_the_embedder", WIDTH), ("not_probed", 0)] {
         let palace = world.open_with("third", OpenMode::Create, &model("embeddinggemma", dimension)).await.unwrap();
         let made = palace.create_collection(&world.spec(name, WIDTH)).await.unwrap();
         let info = made.info().await.unwrap();
