@@ -26,6 +26,8 @@ impl ChromaBackend {
             capabilities: Capabilities::of([
                 token::EMBEDDINGS_OUT,
                 token::MIGRATION_EXPORT,
+                token::METADATA_FILTERS,
+                token::RANGE_FILTERS,
                 token::CHANGE_FEED,
                 token::LOCAL_MODE,
             ]),

@@ -11,5 +11,7 @@ mod open;
 
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod filters;
 
 pub use backend::ChromaBackend;
