@@ -1,15 +1,27 @@
+use super::postgres_address::PostgresAddress;
 use palanquin_engine::contract::PalaceRef;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where a palace is: a bare path, whose backend is detected, or `backend:PATH`.
+/// Where a palace is, and which backend serves it if that was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// The backend named; `None` for a bare path.
     pub backend: Option<String>,
-    /// The palace's directory, absolute, with links resolved as far as it exists.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// A place a palace can be at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A directory, absolute, with links resolved as far as it exists.
+    Directory(PathBuf),
+    /// An object store, as its URI.
+    Object(String),
+    /// A Postgres database.
+    Postgres(PostgresAddress),
 }
 
 /// Text that is no address this version can use.
@@ -19,27 +31,62 @@ pub enum AddressError {
     #[error("an empty address names no palace")]
     Empty,
     /// A form of another store.
-    #[error("{0} addresses are not supported by this version; it knows chroma:PATH, lance:PATH and bare paths")]
+    #[error(
+        "{0} addresses are not supported by this version; it knows chroma:PATH, lance:PATH, lance:URI, postgres://HOST/DB?palace=ID and bare paths"
+    )]
     UnsupportedScheme(String),
     /// The working directory is gone.
     #[error("the path {0} cannot be made absolute")]
     NoWorkingDirectory(String),
+    /// No URL.
+    #[error("it is no URL: {0}")]
+    Malformed(String),
+    /// A database is not yet a palace.
+    #[error("say which palace of the database: add ?palace=ID (or local_path=DIRECTORY)")]
+    NoPalace,
+    /// Where it would be shown.
+    #[error("a password does not belong in an address's query; use the environment or a password file")]
+    PasswordInQuery,
 }
 
 impl Address {
+    /// A directory of a backend.
+    pub fn directory(backend: &str, path: impl Into<PathBuf>) -> Self {
+        Self { backend: Some(backend.to_owned()), place: Place::Directory(path.into()) }
+    }
+
+    /// The palace's directory, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Directory(path) => Some(path),
+            Place::Object(_) | Place::Postgres(_) => None,
+        }
+    }
+
     /// The reference a backend opens.
     pub fn palace_ref(&self) -> PalaceRef {
-        PalaceRef::local(&self.path)
+        match &self.place {
+            Place::Directory(path) => PalaceRef::local(path),
+            Place::Object(uri) => PalaceRef { id: uri.clone(), local_path: None, namespace: None },
+            Place::Postgres(postgres) => postgres.palace_ref(),
+        }
     }
 
-    /// The address in full, with its backend.
+    /// The address in full, with its backend and without secrets.
     pub fn with_backend(&self, backend: &str) -> String {
-        format!("{backend}:{}", self.path.display())
+        match &self.place {
+            Place::Directory(path) => format!("{backend}:{}", path.display()),
+            Place::Object(uri) => format!("{backend}:{uri}"),
+            Place::Postgres(postgres) => postgres.to_string(),
+        }
     }
 
-    /// Whether one palace's directory is, or lies in, the other's.
+    /// Whether they are one palace, or one palace's directory lies in the other's.
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.path.starts_with(&other.path) || other.path.starts_with(&self.path)
+        match (&self.place, &other.place) {
+            (Place::Directory(one), Place::Directory(other)) => one.starts_with(other) || other.starts_with(one),
+            (one, other) => one == other,
+        }
     }
 }
 
@@ -47,18 +94,31 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let (backend, path) = match text.split_once(':') {
-            Some((scheme, _)) if text.contains("://") => {
-                return Err(AddressError::UnsupportedScheme(scheme.to_owned()));
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let place = Place::Postgres(PostgresAddress::parse(text)?);
+            return Ok(Self { backend: Some("postgres".to_owned()), place });
+        }
+        let (backend, place) = match text.split_once(':') {
+            Some((backend, rest)) if is_backend_name(backend) && !rest.starts_with("//") => {
+                (Some(backend.to_owned()), rest)
             }
-            Some((backend, path)) if is_backend_name(backend) => (Some(backend.to_owned()), path),
             _ => (None, text),
         };
-        if path.is_empty() {
-            return Err(AddressError::Empty);
-        }
-        let path = resolved(Path::new(path)).ok_or_else(|| AddressError::NoWorkingDirectory(path.to_owned()))?;
-        Ok(Self { backend, path })
+        let scheme = place.split_once("://").map(|(scheme, _)| scheme);
+        let place = match (backend.as_deref(), scheme) {
+            (_, None) | (_, Some("file")) => {
+                let path = place.strip_prefix("file://").unwrap_or(place);
+                if path.is_empty() {
+                    return Err(AddressError::Empty);
+                }
+                let path =
+                    resolved(Path::new(path)).ok_or_else(|| AddressError::NoWorkingDirectory(path.to_owned()))?;
+                Place::Directory(path)
+            }
+            (Some("lance"), Some(_)) => Place::Object(place.to_owned()),
+            (_, Some(scheme)) => return Err(AddressError::UnsupportedScheme(scheme.to_owned())),
+        };
+        Ok(Self { backend, place })
     }
 }
 
@@ -85,7 +145,11 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.backend {
             Some(backend) => f.write_str(&self.with_backend(backend)),
-            None => write!(f, "{}", self.path.display()),
+            None => match &self.place {
+                Place::Directory(path) => write!(f, "{}", path.display()),
+                Place::Object(uri) => f.write_str(uri),
+                Place::Postgres(postgres) => postgres.fmt(f),
+            },
         }
     }
 }
@@ -98,13 +162,13 @@ mod tests {
     fn a_backend_may_be_named_before_the_path() {
         let address: Address = "lance:/tmp/no-such/palace".parse().unwrap();
         assert_eq!(address.backend.as_deref(), Some("lance"));
-        assert!(address.path.ends_with("no-such/palace"));
+        assert!(address.path().unwrap().ends_with("no-such/palace"));
     }
 
     #[test]
     fn a_path_may_hold_a_colon() {
         let address: Address = "/tmp/a:b".parse().unwrap();
-        assert_eq!((address.backend, address.path.file_name().unwrap().to_str()), (None, Some("a:b")));
+        assert_eq!((&address.backend, address.path().unwrap().file_name().unwrap().to_str()), (&None, Some("a:b")));
     }
 
     #[test]
@@ -127,8 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lance_palace_may_lie_in_an_object_store() {
+        let address: Address = "lance:s3://bucket/palace".parse().unwrap();
+        assert_eq!(address.place, Place::Object("s3://bucket/palace".into()));
+        assert_eq!(address.to_string(), "lance:s3://bucket/palace");
+        assert_eq!("lance:file:///tmp/p".parse::<Address>().unwrap().to_string(), "lance:/tmp/p");
+    }
+
+    #[test]
     fn addresses_of_other_stores_are_named_in_the_refusal() {
-        for (text, scheme) in [("postgres://h/db?palace=p", "postgres"), ("chroma+http://h:8000", "chroma+http")] {
+        for (text, scheme) in
+            [("s3://bucket/p", "s3"), ("chroma+http://h:8000", "chroma+http"), ("chroma:s3://b", "s3")]
+        {
             assert_eq!(text.parse::<Address>(), Err(AddressError::UnsupportedScheme(scheme.into())));
         }
         assert_eq!("lance:".parse::<Address>(), Err(AddressError::Empty));

@@ -3,8 +3,9 @@
 
 mod address;
 mod byte_size;
+mod postgres_address;
 mod state_directory;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, Place};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use state_directory::{NoStateDirectory, state_directory};

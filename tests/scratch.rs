@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,4 +63,26 @@ pub(crate) fn from_run(variable: &str) -> PathBuf {
 pub fn copy_folder(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp runs");
     assert!(copied.success(), "{} could not be copied", from.display());
+}
+
+/// Every file below a folder, with what is in it.
+///
+/// # Panics
+/// If one cannot be read.
+#[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let content = std::fs::read(&path).expect("a file");
+                files.insert(path, content);
+            }
+        }
+    }
+    files
 }

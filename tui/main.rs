@@ -13,12 +13,9 @@ mod output;
 mod registry;
 mod session;
 
-use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
+    palanquin_allocator::give_memory_back_at_once();
     cli::run().into()
 }

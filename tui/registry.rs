@@ -2,20 +2,30 @@
 
 use palanquin_actors::PalaceSource;
 use palanquin_chroma::ChromaBackend;
-use palanquin_config::Address;
+use palanquin_config::{Address, Place};
 use palanquin_engine::contract::{
     Backend, BackendChoice, Error, ErrorKind, Result, SelectedBy, enforce, select_backend,
 };
 use palanquin_lance::LanceBackend;
+use palanquin_postgres::{Dsn, PostgresBackend, PostgresOptions};
+use std::path::Path;
 use std::sync::Arc;
+
+/// The one backend that needs to know a server; what stands in [`Registry`] speaks for it and opens nothing.
+const POSTGRES: &str = "postgres";
 
 /// Every backend this program has.
 pub(crate) struct Registry(Vec<Arc<dyn Backend>>);
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        let backends: [Arc<dyn Backend>; 2] = [Arc::new(ChromaBackend::new()), Arc::new(LanceBackend::new())];
-        Self(backends.map(enforce).to_vec())
+        let mut backends: Vec<Arc<dyn Backend>> = vec![Arc::new(ChromaBackend::new()), Arc::new(LanceBackend::new())];
+        backends.extend(
+            Dsn::parse("postgresql://localhost/")
+                .ok()
+                .map(|dsn| Arc::new(PostgresBackend::new(PostgresOptions::of(dsn))) as Arc<dyn Backend>),
+        );
+        Self(backends.into_iter().map(enforce).collect())
     }
 
     /// Every backend, in the order they were registered.
@@ -30,10 +40,19 @@ impl Registry {
             explicit: backend.or(address.backend.as_deref()),
             configured: None,
             environment: environment.as_deref(),
-            path: Some(&address.path),
+            path: address.path(),
         };
         let (backend, by) = select_backend(&self.0, choice)?;
-        Ok((palace(address, backend), by))
+        let palace = match (&address.place, backend.descriptor().name) {
+            (Place::Postgres(postgres), _) => {
+                let mut options = PostgresOptions::to(Dsn::parse(&postgres.dsn)?)?;
+                options.shared_namespace = postgres.shared_namespace.clone().or(options.shared_namespace);
+                palace(address, address.to_string(), Arc::new(PostgresBackend::new(options)))
+            }
+            (Place::Directory(path), POSTGRES) => in_environment(address, path)?,
+            (_, name) => palace(address, address.with_backend(name), backend),
+        };
+        Ok((palace, by))
     }
 
     /// The palace at an address that is to be read.
@@ -46,13 +65,20 @@ impl Registry {
     pub(crate) fn target(&self, address: &Address) -> Result<PalaceSource> {
         let environment = std::env::var("MEMPALACE_BACKEND").ok().filter(|name| !name.is_empty());
         if address.backend.is_none() && environment.is_none() {
-            let detail = format!("say which backend the target is for, as in lance:{}", address.path.display());
+            let detail = format!("say which backend the target is for, as in lance:{address}");
             return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
         self.source(address)
     }
 }
 
-fn palace(address: &Address, backend: Arc<dyn Backend>) -> PalaceSource {
-    PalaceSource { address: address.with_backend(backend.descriptor().name), palace: address.palace_ref(), backend }
+/// A directory whose rows are in the database the environment names (`MEMPALACE_POSTGRES_DSN` and its like).
+fn in_environment(address: &Address, path: &Path) -> Result<PalaceSource> {
+    let options = PostgresOptions::from_environment()?;
+    let shown = format!("{}?local_path={}", options.dsn, path.display());
+    Ok(palace(address, shown, Arc::new(PostgresBackend::new(options))))
+}
+
+fn palace(address: &Address, shown: String, backend: Arc<dyn Backend>) -> PalaceSource {
+    PalaceSource { address: shown, palace: address.palace_ref(), backend: enforce(backend) }
 }

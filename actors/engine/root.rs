@@ -4,16 +4,20 @@ use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
 use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
-use crate::palace::{Connect, Maintain, PalaceActor, PalaceSetup, Shutdown};
-use crate::supervise::{ChildSpec, Exit, Monitor, Step, Transition, spawn};
+use crate::palace::{Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
+use crate::supervise::{ChildSpec, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use palanquin_engine::contract::advice::operator_sentence;
-use palanquin_engine::contract::{ErrorKind, OpenMode, enforce};
+use palanquin_engine::contract::{ErrorKind, enforce};
 use palanquin_engine::journal::{Journal, LinkLock};
 use palanquin_engine::link::{Event, Failure, LinkId, LinkState, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// How long the links, and then the palaces, may take to stop before they are left behind.
+const STOP_WITHIN: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
 
 /// What the engine's handle asks of the root.
 pub(super) enum Request {
@@ -23,6 +27,9 @@ pub(super) enum Request {
     ShutDown,
     #[cfg(test)]
     Crash(LinkId),
+    /// Has the link's actor pass over every order.
+    #[cfg(test)]
+    Deafen(LinkId),
 }
 
 #[derive(Message)]
@@ -41,8 +48,17 @@ pub(super) struct Root {
     ended: mpsc::UnboundedSender<LinkEnd>,
     palaces: Vec<Palace>,
     links: Vec<Link>,
-    shutting_down: bool,
+    stopping: Stopping,
     finished: Option<oneshot::Sender<()>>,
+}
+
+/// How far the end of everything is. Links stop before the palaces they depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Links,
+    Palaces,
+    Finished,
 }
 
 struct Palace {
@@ -71,7 +87,7 @@ impl Root {
         finished: oneshot::Sender<()>,
     ) -> Self {
         let (palaces, links) = (Vec::new(), Vec::new());
-        Self { journal, board, ended, palaces, links, shutting_down: false, finished: Some(finished) }
+        Self { journal, board, ended, palaces, links, stopping: Stopping::No, finished: Some(finished) }
     }
 
     /// Passes requests on until the handle is dropped.
@@ -86,10 +102,9 @@ impl Root {
     }
 
     fn palace(&mut self, source: &PalaceSource, ctx: &Context<Self>) -> PalaceEnd {
-        let fidelity = source.backend.descriptor().fidelity;
         if let Some(palace) = self.palaces.iter().find(|palace| palace.source.address == source.address && palace.alive)
         {
-            return PalaceEnd { address: source.address.clone(), fidelity, actor: palace.actor.clone() };
+            return end_of(source, palace.actor.clone());
         }
         let child = format!("palace {}", source.address);
         let restarts = Arc::new(AtomicU32::new(0));
@@ -107,7 +122,7 @@ impl Root {
             root.do_send(Heard(transition));
         });
         self.palaces.push(Palace { child, source: source.clone(), actor: actor.clone(), restarts, alive: true });
-        PalaceEnd { address: source.address.clone(), fidelity, actor }
+        end_of(source, actor)
     }
 
     fn start_link(&mut self, start: StartLink, ctx: &Context<Self>) {
@@ -161,14 +176,57 @@ impl Root {
 
     /// Stops children in reverse order of their start; the rest follows as their ends are heard.
     fn shut_down(&mut self, ctx: &mut Context<Self>) {
-        self.shutting_down = true;
-        if self.links.iter().any(|link| link.alive) {
-            self.links.iter().rev().for_each(|link| link.actor.do_send(Order::Shutdown));
+        let stage = if self.links.iter().any(|link| link.alive) {
+            Stopping::Links
         } else if self.palaces.iter().any(|palace| palace.alive) {
-            self.palaces.iter().rev().for_each(|palace| palace.actor.do_send(Shutdown));
+            Stopping::Palaces
         } else {
-            self.finished.take();
-            ctx.stop();
+            Stopping::Finished
+        };
+        if stage == self.stopping {
+            return;
+        }
+        self.stopping = stage;
+        match stage {
+            Stopping::Links => self.links.iter().rev().for_each(|link| link.actor.do_send(Order::Shutdown)),
+            Stopping::Palaces => self.palaces.iter().rev().for_each(|palace| palace.actor.do_send(Shutdown)),
+            Stopping::Finished | Stopping::No => {
+                self.finished.take();
+                return ctx.stop();
+            }
+        }
+        ctx.run_later(STOP_WITHIN, move |root, ctx| {
+            if root.stopping == stage {
+                root.leave_behind(stage);
+                root.shut_down(ctx);
+            }
+        });
+    }
+
+    /// Whoever has not stopped in time is not waited for: nothing of theirs was acknowledged that is not durable.
+    fn leave_behind(&mut self, stage: Stopping) {
+        let mut late = Vec::new();
+        if stage == Stopping::Links {
+            for link in self.links.iter_mut().filter(|link| link.alive) {
+                link.alive = false;
+                late.push(link.child.clone());
+            }
+        } else {
+            for palace in self.palaces.iter_mut().filter(|palace| palace.alive) {
+                palace.alive = false;
+                late.push(palace.child.clone());
+            }
+        }
+        for who in late {
+            self.board.record(Event {
+                who: format!("supervisor of {who}"),
+                at_ms: now_ms(),
+                from: "stopping".to_owned(),
+                to: "left behind".to_owned(),
+                reason: format!("it did not stop within {} s", STOP_WITHIN.as_secs_f32()),
+                attempt: 0,
+                next_try_at_ms: None,
+            });
         }
     }
 
@@ -248,6 +306,18 @@ impl Root {
     }
 }
 
+/// What a link needs to know of a palace it depends on.
+fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
+    let descriptor = source.backend.descriptor();
+    PalaceEnd {
+        address: source.address.clone(),
+        backend: descriptor.name,
+        capabilities: descriptor.capabilities.clone(),
+        fidelity: descriptor.fidelity,
+        actor,
+    }
+}
+
 impl Actor for Root {
     type Context = Context<Self>;
 }
@@ -260,7 +330,7 @@ impl Handler<Asked> for Root {
             Request::StartLink(start) => self.start_link(*start, ctx),
             Request::ShowPalace(source) => {
                 let palace = self.palace(&source, ctx);
-                palace.actor.do_send(Connect { mode: OpenMode::Read, fresh: false });
+                palace.actor.do_send(Watch);
             }
             Request::Command(command) => self.command(command),
             Request::ShutDown => self.shut_down(ctx),
@@ -268,6 +338,12 @@ impl Handler<Asked> for Root {
             Request::Crash(id) => {
                 if let Some(link) = self.links.iter().find(|link| link.id == id) {
                     link.actor.do_send(Order::Crash);
+                }
+            }
+            #[cfg(test)]
+            Request::Deafen(id) => {
+                if let Some(link) = self.links.iter().find(|link| link.id == id) {
+                    link.actor.do_send(Order::Deafen);
                 }
             }
         }
@@ -284,7 +360,7 @@ impl Handler<Heard> for Root {
         } else if let Some(index) = self.links.iter().position(|link| link.child == transition.child) {
             self.link_heard(index, &transition);
         }
-        if self.shutting_down && transition.exit == Exit::Shutdown {
+        if self.stopping != Stopping::No {
             self.shut_down(ctx);
         }
     }

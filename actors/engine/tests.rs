@@ -2,11 +2,11 @@
 
 use super::root::Request;
 use super::{Engine, PalaceSource, StartLink};
-use crate::board::{ActKind, Snapshot};
+use crate::board::{ActKind, Connection, MaintenanceRun, RunState, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode, PalaceRef, ScanOrder,
-    ScanRequest, WriteMode,
+    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, LogEntry, MaintenanceStatus, Metric,
+    OpenMode, PalaceRef, ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::journal::{Journal, SqliteJournal};
 use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Phase};
@@ -318,4 +318,77 @@ fn a_mirror_follows_updates_inserts_and_deletes_and_pauses_on_demand() {
     assert_eq!(copied.len(), 500);
     assert_eq!(copied.iter().filter(|(_, document)| document == "second").count(), 100);
     assert_eq!(copied[0].0, "row-00050");
+}
+
+#[test]
+fn an_actor_that_does_not_stop_is_left_behind_and_told() {
+    let world = World::new();
+    let running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    running.engine.request(Request::Deafen(running.id.clone()));
+    let board = running.engine.board();
+    running.engine.shut_down();
+    let snapshot = board.borrow().clone();
+    let told = snapshot.events.iter().find(|entry| entry.event.to == "left behind").expect("it is told");
+    assert_eq!(told.event.who, format!("supervisor of link {}", running.id));
+    assert!(snapshot.palaces.iter().all(|palace| palace.connection == Connection::Closed));
+}
+
+#[test]
+fn a_palace_can_be_watched_without_a_link_and_shows_itself_once_it_is_there() {
+    let world = World::new();
+    let engine = Engine::start(Arc::clone(&world.journal), Arc::clone(&world.runtime)).unwrap();
+    world.source_faults.inject(Point::Open, 0, Fault::Panic);
+    let backend = Arc::clone(&world.source) as Arc<dyn Backend>;
+    engine.show_palace(PalaceSource { address: "memory:source".into(), palace: reference("source"), backend }).unwrap();
+    let mut board = engine.board();
+    let open = world.runtime.block_on(async {
+        let shown = board.wait_for(|snapshot| snapshot.palaces.iter().any(|palace| palace.checked_at_ms.is_some()));
+        tokio::time::timeout(Duration::from_secs(60), shown).await.expect("it shows within a minute").unwrap().clone()
+    });
+    assert_eq!(open.palaces[0].connection, Connection::Open);
+    assert_eq!(open.palaces[0].collections[0].rows, u64::from(ROWS));
+    assert_eq!(open.palaces[0].restarts, 1);
+    engine.shut_down();
+}
+
+#[test]
+fn a_migration_leaves_its_record_in_the_target_once() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Migrate);
+    assert_eq!(running.end().outcome, Outcome::Verified);
+    running.engine.shut_down();
+    let log = world.runtime.block_on(async {
+        let palace = world.target.open(&reference("target"), OpenMode::Read.into()).await.unwrap();
+        palace.migration_log().await.unwrap()
+    });
+    let records: Vec<_> = log.iter().filter_map(LogEntry::as_migration).collect();
+    let [record] = records.as_slice() else { panic!("{log:?}") };
+    assert_eq!((record.rows, record.lossless, record.verified), (u64::from(ROWS), true, true));
+    assert_eq!((record.source_backend.as_str(), record.source.as_str()), ("memory", "memory:source"));
+    assert_eq!(record.collections[0].name, COLLECTION);
+}
+
+#[test]
+fn maintenance_is_run_in_turn_and_told_while_the_link_goes_on() {
+    let world = World::new();
+    let running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    for kind in ["compact", "polish"] {
+        let command = Command::Maintain { palace: "memory:target".into(), kind: kind.into() };
+        running.commands.send(command).unwrap();
+    }
+    let snapshot = running.wait_until(|snapshot| {
+        let target = snapshot.palaces.iter().find(|palace| palace.address == "memory:target");
+        target.is_some_and(|palace| palace.runs.len() == 2 && !palace.runs.iter().any(MaintenanceRun::is_under_way))
+    });
+    let runs = &snapshot.palaces.iter().find(|palace| palace.address == "memory:target").unwrap().runs;
+    let RunState::Ended { status: first, .. } = &runs[0].state else { panic!("{runs:?}") };
+    assert!(matches!(first, MaintenanceStatus::Ran | MaintenanceStatus::Noop), "{runs:?}");
+    let RunState::Failed { reason, .. } = &runs[1].state else { panic!("{runs:?}") };
+    assert!(reason.contains("no maintenance kind \"polish\""), "{reason}");
+    assert_eq!(snapshot.links[0].state, live);
+    running.engine.shut_down();
 }

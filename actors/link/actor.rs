@@ -46,6 +46,8 @@ pub(crate) enum Order {
     Shutdown,
     #[cfg(test)]
     Crash,
+    #[cfg(test)]
+    Deafen,
 }
 
 /// A palace this link depends on was restarted.
@@ -378,6 +380,8 @@ impl Handler<Order> for LinkActor {
             }
             #[cfg(test)]
             Order::Crash => panic!("an injected panic in the link's actor"),
+            #[cfg(test)]
+            Order::Deafen => ctx.wait(actix::WrapFuture::into_actor(std::future::pending::<()>(), self)),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::credit::Credit;
 use crate::palace::PalaceActor;
 use crate::supervise::Monitor;
 use actix::Addr;
-use palanquin_engine::contract::{Fidelity, Finding};
+use palanquin_engine::contract::{Capabilities, Fidelity, Finding};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::{LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
@@ -92,6 +92,8 @@ impl Standing {
 #[derive(Clone)]
 pub(crate) struct PalaceEnd {
     pub(crate) address: String,
+    pub(crate) backend: &'static str,
+    pub(crate) capabilities: Capabilities,
     pub(crate) fidelity: Fidelity,
     pub(crate) actor: Addr<PalaceActor>,
 }

@@ -43,6 +43,7 @@ pub(crate) struct PalaceActor {
     checkup: Option<Checkup>,
     other_end: OtherEnd,
     runs: Runs,
+    watched: bool,
     /// The check that is under way, or the next one.
     check: Option<SpawnHandle>,
 }
@@ -60,6 +61,11 @@ pub(crate) struct Connect {
 #[derive(Default, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Compare(pub(crate) OtherEnd);
+
+/// Asks that the palace be open and shown, link or no link; one that cannot be opened is tried again at intervals.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Watch;
 
 /// Asks for a maintenance run.
 #[derive(Message)]
@@ -122,16 +128,38 @@ impl PalaceActor {
                     actor.checkup = Some(checkup);
                     actor.connection_is(Connection::Open, "");
                 }
-                Ok(Err(error)) => {
-                    let next_try_at_ms = now_ms() + CHECK_EVERY.as_millis() as i64;
-                    let reason = error.what();
-                    actor.connection_is(Connection::Waiting { reason: reason.clone(), next_try_at_ms }, &reason);
-                }
+                Ok(Err(error)) => actor.waits_after(&error),
                 Err(error) => return actor.crash(error, ctx),
             }
             let pause = CHECK_EVERY.max(began.elapsed() * CHECK_SHARE);
             actor.check = Some(ctx.run_later(pause, Self::check));
         })));
+    }
+
+    /// Opens a watched palace for reading, unless it is open.
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        if !self.watched || self.open.is_some() {
+            return;
+        }
+        let (backend, palace) = (Arc::clone(&self.setup.backend), self.setup.palace.clone());
+        let opening = tokio::spawn(async move { backend.open(&palace, OpenMode::Read.into()).await });
+        ctx.spawn(opening.into_actor(self).map(|opened, actor, ctx| match opened {
+            Ok(Ok(palace)) => {
+                actor.open.get_or_insert((OpenMode::Read, palace));
+                actor.connection_is(Connection::Open, "");
+                actor.check(ctx);
+            }
+            Ok(Err(error)) => {
+                actor.waits_after(&error);
+                ctx.run_later(CHECK_EVERY, Self::watch);
+            }
+            Err(error) => actor.crash(error, ctx),
+        }));
+    }
+
+    fn waits_after(&mut self, error: &Error) {
+        let (reason, next_try_at_ms) = (error.what(), now_ms() + CHECK_EVERY.as_millis() as i64);
+        self.connection_is(Connection::Waiting { reason: reason.clone(), next_try_at_ms }, &reason);
     }
 
     /// Begins the next maintenance run that waits, on a connection of its own: the one links read through stays as it is.
@@ -218,6 +246,7 @@ impl Worker for PalaceActor {
             checkup: None,
             other_end: BTreeMap::new(),
             runs: Runs::default(),
+            watched: false,
             check: None,
         }
     }
@@ -230,8 +259,9 @@ impl Worker for PalaceActor {
 impl Actor for PalaceActor {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Context<Self>) {
+    fn started(&mut self, ctx: &mut Context<Self>) {
         self.publish();
+        self.watch(ctx);
     }
 }
 
@@ -239,7 +269,7 @@ impl Supervised for PalaceActor {
     fn restarting(&mut self, _: &mut Context<Self>) {
         let mut runs = std::mem::take(&mut self.runs);
         runs.give_up("the palace's actor was restarted under it", operator_sentence(ErrorKind::Internal), now_ms());
-        *self = Self { runs, ..Self::from_spec(self.setup.clone()) };
+        *self = Self { runs, watched: self.watched, ..Self::from_spec(self.setup.clone()) };
     }
 }
 
@@ -287,6 +317,15 @@ impl Handler<Compare> for PalaceActor {
         self.other_end.extend(other_end);
         self.check(ctx);
         self.publish();
+    }
+}
+
+impl Handler<Watch> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, Watch: Watch, ctx: &mut Context<Self>) {
+        self.watched = true;
+        self.watch(ctx);
     }
 }
 

@@ -13,8 +13,9 @@ pub(crate) const DATABASE: &str = "chroma.sqlite3";
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How long a read waits for a writer's commit.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Page cache of a connection, in KiB.
-const CACHE_KIB: i64 = 32 << 10;
+/// Page cache of a connection, in KiB. A copy keeps several connections open, and each fills its cache as the palace grows. A
+/// larger one makes no read faster: the operating system holds the same pages.
+const CACHE_KIB: i64 = 2 << 10;
 
 /// Chroma's tables that a palace cannot do without.
 const TABLES: [&str; 9] = [

@@ -1,19 +1,24 @@
-use crate::directory::{self, Standing};
 use crate::durability::{Disk, FileSync};
 use crate::error::Place;
+use crate::home::directory::{self, Standing};
+use crate::home::store::{Address, address};
+use crate::maintenance::{self, Upkeep};
 use crate::palace::LancePalace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Descriptor, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
     PalaceRef, Result, SpecVersion, token,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Palaces in LanceDB directories.
+/// Palaces in LanceDB databases: in a directory (`local_path`, or an id that is a `file://` URI), or in an object store
+/// (an id like `s3://bucket/prefix`, built in with the cargo features `aws`, `gcs` and `azure`; `memory://name` always,
+/// until the process ends).
 pub struct LanceBackend {
     descriptor: Descriptor,
     sync: Arc<dyn FileSync>,
+    upkeep: Upkeep,
 }
 
 impl LanceBackend {
@@ -27,20 +32,30 @@ impl LanceBackend {
             token::EMBEDDINGS_IN,
             token::EMBEDDINGS_PASSTHROUGH,
             token::EMBEDDINGS_OUT,
+            token::UPDATE,
+            token::METADATA_FILTERS,
+            token::RANGE_FILTERS,
             token::MIGRATION_EXPORT,
             token::CHANGE_FEED,
+            token::SERVER_SIDE_INDEXES,
             token::LOCAL_MODE,
+            token::SERVER_MODE,
         ]);
         let descriptor = Descriptor {
             name: "lance",
             spec_version: SpecVersion { major: 1, minor: 0 },
             capabilities,
-            maintenance_kinds: &[],
+            maintenance_kinds: &maintenance::KINDS,
             metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Version),
             fidelity: Fidelity::Exact,
         };
-        Self { descriptor, sync }
+        Self { descriptor, sync, upkeep: Upkeep::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_upkeep(self, upkeep: Upkeep) -> Self {
+        Self { upkeep, ..self }
     }
 }
 
@@ -65,8 +80,24 @@ impl Backend for LanceBackend {
         if palace.namespace.is_some() {
             return Err(place.error(ErrorKind::UnsupportedCapability, "a Lance palace has no namespaces"));
         }
-        let Some(path) = palace.local_path.clone() else {
-            return Err(place.error(ErrorKind::PalaceNotFound, "a Lance palace needs a directory and none is given"));
+        let path = match (&palace.local_path, address(&palace.id)) {
+            (Some(path), _) => path.clone(),
+            (None, Address::Path(path)) => PathBuf::from(path),
+            (None, Address::Uri(uri)) => {
+                let palace = LancePalace::connect_store(uri, mode, place.clone(), self.sync.clone()).await?;
+                if mode != OpenMode::Create && palace.names().await?.is_empty() {
+                    return Err(place.error(ErrorKind::PalaceNotFound, "no Lance palace is there"));
+                }
+                return Ok(Arc::new(palace.with_upkeep(self.upkeep.clone())));
+            }
+            (None, Address::Missing { scheme, feature }) => {
+                let detail = format!("palaces at {scheme}:// need a build with the cargo feature {feature:?}");
+                return Err(place.error(ErrorKind::UnsupportedCapability, detail));
+            }
+            (None, Address::Unknown) => {
+                let detail = "a Lance palace needs a directory or the URI of an object store, and neither is given";
+                return Err(place.error(ErrorKind::PalaceNotFound, detail));
+            }
         };
         let sync = self.sync.clone();
         let looked = tokio::task::spawn_blocking({
@@ -74,7 +105,8 @@ impl Backend for LanceBackend {
             move || prepare(&path, mode, &place, sync.as_ref()).map(|()| path)
         });
         let path = looked.await.map_err(|error| place.join("could not look at the directory", error))??;
-        Ok(Arc::new(LancePalace::connect(path, mode, place, self.sync.clone()).await?))
+        let palace = LancePalace::connect(path, mode, place, self.sync.clone()).await?;
+        Ok(Arc::new(palace.with_upkeep(self.upkeep.clone())))
     }
 }
 
@@ -101,7 +133,8 @@ fn prepare(path: &Path, mode: OpenMode, place: &Place, sync: &dyn FileSync) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{kind, spec};
+    use crate::testing::{contents, kind, row, rows, spec};
+    use palanquin_engine::contract::{Condition, EmbedderIdentity, LogEntry, Progress};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -185,5 +218,60 @@ mod tests {
         for below in [path.clone(), path.join("palace")] {
             assert_eq!(kind(open(&below, OpenMode::Create).await), ErrorKind::PermissionDenied);
         }
+    }
+
+    fn at(id: &str) -> PalaceRef {
+        PalaceRef { id: id.to_owned(), local_path: None, namespace: None }
+    }
+
+    #[tokio::test]
+    async fn a_palace_in_memory_is_one_to_every_handle_and_no_other() {
+        let name = format!("memory://{}", uuid::Uuid::new_v4());
+        let (palace, other) = (at(&name), at(&format!("{name}-other")));
+        let open = async |palace: &PalaceRef, mode: OpenMode| LanceBackend::new().open(palace, mode.into()).await;
+        assert_eq!(kind(open(&palace, OpenMode::Write).await), ErrorKind::PalaceNotFound);
+        let made = open(&palace, OpenMode::Create).await.unwrap();
+        let collection = made.create_collection(&spec("c", 4)).await.unwrap();
+        collection.upsert(rows(&[row("a", 0), row("b", 1)])).await.unwrap();
+        drop((made, collection));
+
+        let again = open(&palace, OpenMode::Write).await.unwrap();
+        let collection = again.collection("c").await.unwrap();
+        collection.upsert(rows(&[row("a", 2)])).await.unwrap();
+        assert_eq!(contents(collection.as_ref()).await.into_values().collect::<Vec<_>>(), [row("a", 2), row("b", 1)]);
+        let identity = EmbedderIdentity { model_name: "minilm".into(), dimension: 4 };
+        again.record_identity("c", &identity).await.unwrap();
+        assert_eq!(again.collections().await.unwrap()[0].identity, Some(identity.clone()));
+        again.append_to_migration_log(&LogEntry::embedder_set("c", None, &identity)).await.unwrap();
+        assert_eq!(open(&palace, OpenMode::Read).await.unwrap().migration_log().await.unwrap().len(), 1);
+        assert_eq!(again.health().await.condition, Condition::Healthy);
+        for kind in maintenance::KINDS {
+            again.run_maintenance(kind.name, &Progress::unheard()).await.unwrap();
+        }
+        assert_eq!(again.maintenance_state().await.unwrap()["c"]["fragments"], 1);
+        assert_eq!(collection.count().await.unwrap(), 2);
+
+        let stranger = open(&other, OpenMode::Create).await.unwrap();
+        assert!(stranger.collections().await.unwrap().is_empty());
+        assert!(stranger.migration_log().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_uri_is_a_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("palace");
+        let uri = at(&format!("file://{}", path.display()));
+        let palace = LanceBackend::new().open(&uri, OpenMode::Create.into()).await.unwrap();
+        palace.create_collection(&spec("c", 4)).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(open(&path, OpenMode::Read).await.unwrap().collections().await.unwrap().len(), 1);
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[tokio::test]
+    async fn a_store_that_is_not_built_in_is_refused_by_the_feature_it_needs() {
+        let error = LanceBackend::new().open(&at("s3://bucket/palace"), OpenMode::Create.into()).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedCapability);
+        assert!(error.what().contains("\"aws\""), "{}", error.what());
     }
 }

@@ -1,15 +1,18 @@
 use crate::durability::Durability;
 use crate::error::Place;
+use crate::home::sidecar;
 use crate::layout::Layout;
-use crate::{cut, feed, scan, sidecar, write};
+use crate::{cut, feed, lookup, scan, write};
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use lance::Dataset;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, IdentityState,
-    KeyRange, Partition, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, GetRequest,
+    GetResult, IdentityState, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanOrder,
+    ScanRequest, Selection, WriteMode,
 };
+use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;
 
 /// One table and what is needed to speak of it.
@@ -28,6 +31,11 @@ pub(crate) struct Pinned {
 }
 
 impl TableHandle {
+    /// A table of rows in our columns.
+    pub(crate) fn of_rows(table: lancedb::Table, place: Place) -> Self {
+        Self { table, place }
+    }
+
     /// The newest version. About 40 µs if there is none newer than the last one seen.
     pub(crate) async fn newest(&self) -> Result<Arc<Dataset>> {
         let Some(dataset) = self.table.dataset() else {
@@ -66,13 +74,11 @@ impl LanceCollection {
     /// store's.
     pub(crate) async fn open(
         name: &str,
-        table: lancedb::Table,
+        handle: TableHandle,
         recorded: Option<EmbedderIdentity>,
         writable: bool,
-        place: Place,
         durability: Durability,
     ) -> Result<Self> {
-        let handle = TableHandle { table, place };
         let pinned = handle.pin().await?;
         let layout = pinned.layout;
         let stored = layout.stored_identity();
@@ -87,6 +93,13 @@ impl LanceCollection {
             None => pinned.dataset.read_transaction_by_version(1).await.ok().flatten().map(|made| made.uuid),
         };
         Ok(Self { name: name.to_owned(), handle, layout, recorded, first_transaction, writable, durability })
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.writable {
+            return Ok(());
+        }
+        Err(self.handle.place.error(ErrorKind::InvalidRequest, "the palace was opened for reading only"))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -130,11 +143,31 @@ impl Collection for LanceCollection {
     }
 
     async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
-        if !self.writable {
-            let detail = "the palace was opened for reading only";
-            return Err(self.handle.place.error(ErrorKind::InvalidRequest, detail));
-        }
+        self.check_writable()?;
         write::apply(&self.handle, &self.layout, &self.durability, batch, mode).await
+    }
+
+    async fn add(&self, rows: RowBatch) -> Result<()> {
+        self.check_writable()?;
+        write::add(&self.handle, &self.durability, rows).await
+    }
+
+    async fn update(&self, updates: RowUpdates) -> Result<u64> {
+        self.check_writable()?;
+        write::update(&self.handle, &self.durability, &updates).await
+    }
+
+    async fn delete(&self, selection: &Selection) -> Result<u64> {
+        self.check_writable()?;
+        write::remove(&self.handle, &self.durability, selection).await
+    }
+
+    async fn get(&self, request: &GetRequest) -> Result<GetResult> {
+        lookup::get(&self.handle.pin().await?, request).await
+    }
+
+    async fn query(&self, request: &QueryRequest) -> Result<QueryResult> {
+        lookup::query(&self.handle.pin().await?, request).await
     }
 
     async fn feed_head(&self) -> Result<Option<FeedHead>> {

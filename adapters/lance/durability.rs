@@ -33,8 +33,13 @@ impl FileSync for Disk {
 /// Lance commits by renaming a manifest into place and never syncs: a commit survives the death of the process, not
 /// that of the machine. The first [`settle`](Self::settle) syncs everything the table consists of, later ones what has
 /// come since; names that vanished (pruned versions) are forgotten.
+///
+/// An object store acknowledges only what is durable; there is nothing to do there.
 #[derive(Clone)]
-pub(crate) struct Durability {
+pub(crate) struct Durability(Option<Files>);
+
+#[derive(Clone)]
+struct Files {
     palace: PathBuf,
     table: PathBuf,
     sync: Arc<dyn FileSync>,
@@ -54,21 +59,39 @@ enum Stamp {
 impl Durability {
     pub(crate) fn new(palace: &Path, table: &str, sync: Arc<dyn FileSync>) -> Self {
         let table = palace.join(format!("{table}.lance"));
-        Self { palace: palace.to_owned(), table, sync, settled: Arc::default() }
+        Self(Some(Files { palace: palace.to_owned(), table, sync, settled: Arc::default() }))
+    }
+
+    /// Of a table in an object store.
+    pub(crate) fn of_store() -> Self {
+        Self(None)
     }
 
     /// Returns once every file of the table, and every name that leads to it, is durable. After a failure the next
     /// call syncs the same files again.
     pub(crate) async fn settle(&self) -> io::Result<()> {
-        let this = self.clone();
-        tokio::task::spawn_blocking(move || this.settle_now()).await.map_err(io::Error::other)?
+        self.settle_files(false).await
     }
 
-    fn settle_now(&self) -> io::Result<()> {
+    /// The same after files were removed: that they are gone is then durable too. A version must not come back without
+    /// what it consists of.
+    pub(crate) async fn settle_removals(&self) -> io::Result<()> {
+        self.settle_files(true).await
+    }
+
+    async fn settle_files(&self, removed: bool) -> io::Result<()> {
+        let Some(files) = self.0.clone() else { return Ok(()) };
+        tokio::task::spawn_blocking(move || files.settle_now(removed)).await.map_err(io::Error::other)?
+    }
+}
+
+impl Files {
+    /// With `removed`, every directory is synced, also where nothing has come.
+    fn settle_now(&self, removed: bool) -> io::Result<()> {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Settled::new();
         let known = settled.as_ref();
-        self.settle_directory(&self.table, known, &mut next)?;
+        self.settle_directory(&self.table, removed, known, &mut next)?;
         if known.is_none() {
             self.sync.sync_directory(&self.palace)?;
             if let Some(parent) = self.palace.parent() {
@@ -80,15 +103,22 @@ impl Durability {
     }
 
     /// Children before their directory, so that a name never becomes durable before what it names.
-    fn settle_directory(&self, directory: &Path, known: Option<&Settled>, next: &mut Settled) -> io::Result<()> {
+    fn settle_directory(
+        &self,
+        directory: &Path,
+        removed: bool,
+        known: Option<&Settled>,
+        next: &mut Settled,
+    ) -> io::Result<()> {
         let is_known = |path: &Path, stamp| known.and_then(|known| known.get(path)) == Some(&stamp);
-        let mut changed = known.is_none();
-        for entry in fs::read_dir(directory)? {
+        let mut changed = known.is_none() || removed;
+        let Some(entries) = unless_gone(fs::read_dir(directory))? else { return Ok(()) };
+        for entry in entries {
             let path = entry?.path();
             let Some(metadata) = unless_gone(fs::symlink_metadata(&path))? else { continue };
             if metadata.is_dir() {
                 changed |= !is_known(&path, Stamp::Directory);
-                self.settle_directory(&path, known, next)?;
+                self.settle_directory(&path, removed, known, next)?;
                 next.insert(path, Stamp::Directory);
             } else {
                 let modified = (metadata.mtime(), metadata.mtime_nsec());
@@ -103,13 +133,13 @@ impl Durability {
             }
         }
         if changed {
-            self.sync.sync_directory(directory)?;
+            unless_gone(self.sync.sync_directory(directory))?;
         }
         Ok(())
     }
 }
 
-/// A file that is removed meanwhile (a temporary one, a pruned version) needs no sync.
+/// What is removed meanwhile (a temporary file, a pruned version, an index) needs no sync.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

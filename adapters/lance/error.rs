@@ -11,6 +11,12 @@ pub(crate) struct Place {
     collection: Option<Arc<str>>,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.palace)
+    }
+}
+
 impl Place {
     pub(crate) fn palace(palace: impl fmt::Display) -> Self {
         Self { palace: palace.to_string().into(), collection: None }
@@ -21,30 +27,36 @@ impl Place {
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, detail: impl Into<String>) -> Error {
-        self.name(Error::new(kind, detail))
+        self.named(Error::new(kind, detail))
     }
 
     pub(crate) fn io(&self, detail: impl Into<String>, error: io::Error) -> Error {
-        self.name(Error::io(detail, error))
+        self.named(Error::io(detail, error))
     }
 
     /// Takes an error of lance, lancedb, arrow or datafusion; the kind is read off the whole chain of causes.
     pub(crate) fn store(&self, detail: impl Into<String>, error: impl StdError + Send + Sync + 'static) -> Error {
-        self.name(Error::new(kind_of(&error).unwrap_or(ErrorKind::Internal), detail).with_source(error))
+        self.named(Error::new(kind_of(&error).unwrap_or(ErrorKind::Internal), detail).with_source(error))
     }
 
     /// The same for opening what is on disk, where an error that says nothing else means that it cannot be read: a
     /// manifest that is empty or cut short, for one.
     pub(crate) fn unreadable(&self, detail: impl Into<String>, error: impl StdError + Send + Sync + 'static) -> Error {
-        self.name(Error::new(kind_of(&error).unwrap_or(ErrorKind::Corrupt), detail).with_source(error))
+        self.named(Error::new(kind_of(&error).unwrap_or(ErrorKind::Corrupt), detail).with_source(error))
     }
 
     /// A task of ours that panicked or was aborted with its runtime.
     pub(crate) fn join(&self, detail: impl Into<String>, error: tokio::task::JoinError) -> Error {
-        self.name(Error::new(ErrorKind::Internal, detail).with_source(error))
+        self.named(Error::new(ErrorKind::Internal, detail).with_source(error))
     }
 
-    fn name(&self, error: Error) -> Error {
+    /// A write that is there and that power loss may undo.
+    pub(crate) fn not_durable(&self, error: io::Error) -> Error {
+        self.io("it is written and could not be made durable", error)
+    }
+
+    /// Names palace and collection in an error that does not yet.
+    pub(crate) fn named(&self, error: Error) -> Error {
         let error = error.in_palace(&self.palace);
         match &self.collection {
             Some(collection) => error.in_collection(&**collection),
@@ -71,10 +83,16 @@ pub(crate) fn is_missing(error: &(dyn StdError + 'static)) -> bool {
 /// `None` if nothing in the chain tells.
 fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     let of_cause = |kind: fn(&(dyn StdError + 'static)) -> Option<ErrorKind>| causes(error).find_map(kind);
-    of_cause(kind_of_io)
+    of_cause(kind_of_ours)
+        .or_else(|| of_cause(kind_of_io))
         .or_else(|| of_cause(kind_of_lancedb))
         .or_else(|| of_cause(kind_of_lance))
         .or_else(|| of_cause(kind_of_text))
+}
+
+/// An error of our own that came back through a scan it was raised in.
+fn kind_of_ours(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    error.downcast_ref::<Error>().map(Error::kind)
 }
 
 fn kind_of_io(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
@@ -125,6 +143,8 @@ fn kind_of_text(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
         Some(ErrorKind::StorageFull)
     } else if says(&["Permission denied", "PermissionDenied", "Read-only file system"]) {
         Some(ErrorKind::PermissionDenied)
+    } else if says(&["stored metadata is no JSON object"]) {
+        Some(ErrorKind::Corrupt)
     } else if says(&["commit conflict", "Too many concurrent writers"]) {
         Some(ErrorKind::Busy)
     } else {

@@ -73,6 +73,7 @@ impl Changes {
     async fn begin(handle: &TableHandle, cursor: &Cursor, batch_rows: usize) -> Result<Option<Self>> {
         let pinned = handle.pin().await?;
         let place = &pinned.place;
+        let expired = |detail: String| Err(expired(&pinned, detail));
         if !pinned.dataset.manifest().uses_stable_row_ids() {
             let detail = "the table has no stable row ids, so its versions cannot be compared";
             return Err(place.error(ErrorKind::UnsupportedCapability, detail));
@@ -83,14 +84,14 @@ impl Changes {
         let head = Mark::of(&pinned).await?;
         if base.version > head.version {
             let detail = format!("the cursor is at version {}, the table only at {}", base.version, head.version);
-            return Err(place.error(ErrorKind::CursorExpired, detail));
+            return expired(detail);
         }
         let begin = checkout(&pinned, base.version).await?;
         let begin = Pinned { dataset: begin, ..pinned.clone() };
         if Mark::of(&begin).await?.incarnation != base.incarnation {
             let detail =
                 format!("the table was made again since: it is {}, not {}", head.incarnation, base.incarnation);
-            return Err(place.error(ErrorKind::CursorExpired, detail));
+            return expired(detail);
         }
         if base.version == head.version {
             return Ok(None);
@@ -150,6 +151,12 @@ impl Changes {
     }
 }
 
+/// What was changed since cannot be told from the feed any more.
+fn expired(pinned: &Pinned, detail: String) -> Error {
+    let detail = format!("{detail}: a full comparison is needed to find what changed since");
+    pinned.place.error(ErrorKind::CursorExpired, detail)
+}
+
 /// The version a cursor stands for.
 async fn checkout(pinned: &Pinned, version: u64) -> Result<Arc<Dataset>> {
     if version == pinned.dataset.version_id() {
@@ -158,8 +165,7 @@ async fn checkout(pinned: &Pinned, version: u64) -> Result<Arc<Dataset>> {
     match pinned.dataset.checkout_version(version).await {
         Ok(dataset) => Ok(Arc::new(dataset)),
         Err(error) if is_missing(&error) => {
-            let detail = format!("version {version} was pruned");
-            Err(pinned.place.error(ErrorKind::CursorExpired, detail).with_source(error))
+            Err(expired(pinned, format!("version {version} was pruned")).with_source(error))
         }
         Err(error) => Err(pinned.place.store(format!("could not open version {version}"), error)),
     }
@@ -171,7 +177,7 @@ async fn check_log(pinned: &Pinned, base: u64) -> Result<()> {
     let read = |version| async move { (version, pinned.dataset.read_transaction_by_version(version).await) };
     let mut log = futures::stream::iter(base + 1..=head).map(read).buffered(LOG_READERS);
     while let Some((version, transaction)) = log.next().await {
-        let expired = |detail| Err(pinned.place.error(ErrorKind::CursorExpired, detail));
+        let expired = |detail| Err(expired(pinned, detail));
         match transaction {
             Ok(Some(transaction)) if is_told_by_row_versions(&transaction.operation) => {}
             Ok(Some(transaction)) => {

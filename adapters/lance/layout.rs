@@ -37,10 +37,17 @@ pub(crate) fn table_schema(spec: &CollectionSpec) -> SchemaRef {
         (key::METRIC.to_owned(), spec.metric.name().to_owned()),
     ]);
     if let Some(identity) = &spec.identity {
-        metadata.insert(key::MODEL_NAME.to_owned(), identity.model_name.clone());
-        metadata.insert(key::DIMENSION.to_owned(), identity.dimension.to_string());
+        metadata.extend(identity_entries(identity));
     }
     Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+/// How the model of the vectors is written into a schema.
+pub(crate) fn identity_entries(identity: &EmbedderIdentity) -> [(String, String); 2] {
+    [
+        (key::MODEL_NAME.to_owned(), identity.model_name.clone()),
+        (key::DIMENSION.to_owned(), identity.dimension.to_string()),
+    ]
 }
 
 /// What a table's schema says of the collection in it.

@@ -1,153 +1,161 @@
+//! An open palace: its tables as collections. `create` makes one, `identity` records whose vectors it holds.
+
+mod create;
+mod identity;
+#[cfg(test)]
+mod tests;
+
 use crate::collection::{LanceCollection, TableHandle};
 use crate::durability::{Durability, FileSync};
 use crate::error::Place;
-use crate::layout;
-use crate::{directory, sidecar, state};
+use crate::home::store::{CLIENTS, Store};
+use crate::home::{Home, sidecar};
+use crate::maintenance::{self, Upkeep};
+use crate::{layout, state};
 use async_trait::async_trait;
-use lance::dataset::WriteParams;
-use lance::io::ObjectStoreRegistry;
 use lance::session::Session;
 use lancedb::connection::Connection;
-use lancedb::table::WriteOptions;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, ErrorKind, Health, IdentityState, MaintenanceState,
-    OpenMode, Palace, Result,
+    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, ErrorKind, Health, LogEntry, MaintenanceResult,
+    MaintenanceState, OpenMode, Palace, Progress, Result,
 };
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bytes Lance may cache of indices, and of manifests and file footers. Its own defaults are gigabytes, which a copy would
 /// slowly fill with footers it has no more use for.
-const INDEX_CACHE: usize = 16 << 20;
-const METADATA_CACHE: usize = 16 << 20;
+const INDEX_CACHE: usize = 4 << 20;
+const METADATA_CACHE: usize = 4 << 20;
 
-/// An open LanceDB directory.
+/// An open LanceDB database.
 pub(crate) struct LancePalace {
-    path: PathBuf,
+    home: Home,
     mode: OpenMode,
     place: Place,
     connection: Connection,
     sync: Arc<dyn FileSync>,
     durability: Mutex<HashMap<String, Durability>>,
+    upkeep: Upkeep,
 }
 
 impl LancePalace {
-    /// Connects to a directory that is there. Every read of a table handle sees the newest version: a stale handle
-    /// inserts ids again that others have inserted meanwhile.
+    /// Connects to a directory that is there.
     pub(crate) async fn connect(path: PathBuf, mode: OpenMode, place: Place, sync: Arc<dyn FileSync>) -> Result<Self> {
         // An absolute path is never taken for a URL.
         let path = std::path::absolute(&path).map_err(|error| place.io("could not make the path absolute", error))?;
         let Some(address) = path.to_str() else {
             return Err(place.error(ErrorKind::InvalidRequest, "the path is not Unicode, which LanceDB needs"));
         };
-        let caches = Arc::new(Session::new(INDEX_CACHE, METADATA_CACHE, Arc::new(ObjectStoreRegistry::default())));
-        let connect = lancedb::connect(address).session(caches).read_consistency_interval(Duration::ZERO);
-        let connection = connect.execute().await;
-        let connection = connection.map_err(|error| place.store("could not open the directory", error))?;
-        Ok(Self { path, mode, place, connection, sync, durability: Mutex::default() })
+        let connection = connect(address, &place).await?;
+        Ok(Self::with(Home::Directory(path), mode, place, connection, sync))
+    }
+
+    /// Connects to a place in an object store.
+    pub(crate) async fn connect_store(
+        uri: &str,
+        mode: OpenMode,
+        place: Place,
+        sync: Arc<dyn FileSync>,
+    ) -> Result<Self> {
+        let connection = connect(uri, &place).await?;
+        let store = Store::of(uri, &connection).await;
+        let store = store.map_err(|error| place.store("could not reach the object store", error))?;
+        Ok(Self::with(Home::Store(store), mode, place, connection, sync))
+    }
+
+    fn with(home: Home, mode: OpenMode, place: Place, connection: Connection, sync: Arc<dyn FileSync>) -> Self {
+        Self { home, mode, place, connection, sync, durability: Mutex::default(), upkeep: Upkeep::default() }
+    }
+
+    pub(crate) fn with_upkeep(self, upkeep: Upkeep) -> Self {
+        Self { upkeep, ..self }
+    }
+
+    pub(crate) fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
     }
 
     /// The names of the tables; one that was begun and never committed is none.
     pub(crate) async fn names(&self) -> Result<Vec<String>> {
         let names = self.connection.table_names().execute().await;
         let mut names = names.map_err(|error| self.place.store("could not list the tables", error))?;
-        names.retain(|name| self.path.join(format!("{name}.lance/_versions")).is_dir());
+        if let Home::Directory(path) = &self.home {
+            names.retain(|name| path.join(format!("{name}.lance/_versions")).is_dir());
+        }
         Ok(names)
     }
 
+    /// Whether there is a table of that name.
+    async fn has(&self, name: &str) -> Result<bool> {
+        match &self.home {
+            Home::Directory(path) => Ok(path.join(format!("{name}.lance/_versions")).is_dir()),
+            Home::Store(_) => Ok(self.names().await?.iter().any(|known| known == name)),
+        }
+    }
+
     /// The table's handle, whatever its shape.
-    pub(crate) async fn table(&self, name: &str) -> Result<lancedb::Table> {
+    pub(crate) async fn table(&self, name: &str) -> Result<TableHandle> {
+        let place = self.place.collection(name);
         let opened = self.connection.open_table(name).execute().await;
-        opened.map_err(|error| self.place.collection(name).unreadable("could not open the table", error))
+        let table = opened.map_err(|error| place.unreadable("could not open the table", error))?;
+        Ok(TableHandle::of_rows(table, place))
     }
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// What `mempalace_embedder.json` says of a collection.
-    pub(crate) async fn recorded_identity(&self, name: &str) -> io::Result<Option<EmbedderIdentity>> {
-        let (path, name) = (self.path.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || sidecar::read(&path, &name)).await.map_err(io::Error::other)?
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
-    async fn record_identity(&self, name: &str, identity: Option<&EmbedderIdentity>) -> Result<()> {
-        let (path, of, identity) = (self.path.clone(), name.to_owned(), identity.cloned());
-        let written = tokio::task::spawn_blocking(move || sidecar::write(&path, &of, identity.as_ref())).await;
-        written.map_err(io::Error::other).flatten().map_err(|error| {
-            let place = self.place.collection(name);
-            let detail = format!("could not update {}", sidecar::FILE_NAME);
-            match error.kind() {
-                io::ErrorKind::InvalidData => place.error(ErrorKind::Corrupt, format!("{detail}: {error}")),
-                _ => place.io(detail, error),
-            }
-        })
+    pub(crate) fn durability(&self, name: &str) -> Durability {
+        let mut tables = self.durability.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || match &self.home {
+            Home::Directory(path) => Durability::new(path, name, self.sync.clone()),
+            Home::Store(_) => Durability::of_store(),
+        };
+        tables.entry(name.to_owned()).or_insert_with(made).clone()
     }
 
-    async fn open_collection(&self, name: &str) -> Result<LanceCollection> {
+    /// That the name can be one, and that there is a collection of it.
+    async fn check_there(&self, name: &str) -> Result<()> {
         let place = self.place.collection(name);
         if let Some(problem) = layout::name_problem(name) {
             return Err(place.error(ErrorKind::InvalidRequest, format!("a collection's name {problem}")));
         }
-        if !self.path.join(format!("{name}.lance/_versions")).is_dir() {
+        if !self.has(name).await? {
             return Err(place.error(ErrorKind::CollectionNotInitialized, "the palace has no such collection"));
         }
-        let table = self.table(name).await?;
-        let recorded = self.recorded_identity(name).await.unwrap_or_else(|error| {
-            tracing::warn!(palace = %self.path.display(), %error, "{} cannot be read", sidecar::FILE_NAME);
-            None
-        });
-        let writable = self.mode != OpenMode::Read;
-        LanceCollection::open(name, table, recorded, writable, place, self.durability(name)).await
+        Ok(())
     }
 
-    fn durability(&self, name: &str) -> Durability {
-        let mut tables = self.durability.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || Durability::new(&self.path, name, self.sync.clone());
-        tables.entry(name.to_owned()).or_insert_with(made).clone()
-    }
-
-    /// Makes the table; one that another made meanwhile is not an error here.
-    async fn create_table(&self, spec: &CollectionSpec) -> Result<()> {
-        let place = self.place.collection(&spec.name);
-        let write = WriteParams { enable_stable_row_ids: true, ..WriteParams::default() };
-        let made = self
-            .connection
-            .create_empty_table(&spec.name, layout::table_schema(spec))
-            .write_options(WriteOptions { lance_write_params: Some(write) })
-            .execute()
-            .await;
-        match made {
-            Ok(table) => self.give_back(TableHandle { table, place }, spec).await,
-            Err(lancedb::Error::TableAlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(place.store("could not make the table", error)),
-        }
-    }
-
-    /// Lance looks twice whether a table is there, and a table made by another program between the two looks is
-    /// overwritten, in a version after its own. That version is undone: the table is the other's.
-    async fn give_back(&self, handle: TableHandle, spec: &CollectionSpec) -> Result<()> {
-        let made = handle.pin().await?;
-        let version = made.dataset.version_id();
-        if version == 1 || made.layout.incarnation.as_ref() != Some(&spec.incarnation) {
+    fn check_writable(&self) -> Result<()> {
+        if self.mode.is_writable() {
             return Ok(());
         }
-        tracing::warn!(palace = %self.path.display(), table = spec.name, "another program made the same table just now");
-        let failed = |error| handle.place.store("could not give an overwritten table back", error);
-        let mut before = made.dataset.checkout_version(version - 1).await.map_err(failed)?;
-        before.restore().await.map_err(failed)
+        Err(self.place.error(ErrorKind::InvalidRequest, "the palace was opened for reading only"))
     }
 
-    /// Held while a collection is made: two creations at once must not both find nothing there.
-    async fn lock(&self) -> Result<File> {
-        let path = self.path.clone();
-        let locked = tokio::task::spawn_blocking(move || directory::lock(&path)).await;
-        locked.map_err(io::Error::other).flatten().map_err(|error| self.place.io("could not lock the palace", error))
+    async fn open_collection(&self, name: &str) -> Result<LanceCollection> {
+        self.check_there(name).await?;
+        let table = self.table(name).await?;
+        let recorded = self.home.recorded_identity(name).await.unwrap_or_else(|error| {
+            tracing::warn!(palace = %self.place, %error, "{} cannot be read", sidecar::FILE_NAME);
+            None
+        });
+        LanceCollection::open(name, table, recorded, self.mode.is_writable(), self.durability(name)).await
     }
+}
+
+/// Every read of a table handle sees the newest version: a stale handle inserts ids again that others have inserted
+/// meanwhile.
+pub(crate) async fn connect(address: &str, place: &Place) -> Result<Connection> {
+    let caches = Arc::new(Session::new(INDEX_CACHE, METADATA_CACHE, CLIENTS.clone()));
+    let connect = lancedb::connect(address).session(caches).read_consistency_interval(Duration::ZERO);
+    connect.execute().await.map_err(|error| place.store("could not open the palace", error))
 }
 
 #[async_trait]
@@ -176,39 +184,8 @@ impl Palace for LancePalace {
     }
 
     async fn create_collection(&self, spec: &CollectionSpec) -> Result<Arc<dyn Collection>> {
-        let place = self.place.collection(&spec.name);
-        if self.mode == OpenMode::Read {
-            return Err(place.error(ErrorKind::InvalidRequest, "the palace was opened for reading only"));
-        }
-        if let Some(problem) = spec_problem(spec) {
-            return Err(place.error(ErrorKind::InvalidRequest, problem));
-        }
-        let _lock = self.lock().await?;
-        let is_there = match self.open_collection(&spec.name).await {
-            Ok(there) => {
-                check_incarnation(&there, spec, &place)?;
-                true
-            }
-            Err(error) if error.kind() == ErrorKind::CollectionNotInitialized => false,
-            Err(error) => return Err(error),
-        };
-        if !is_there {
-            // An entry of an earlier collection of this name would contradict the new one.
-            let recorded = self.recorded_identity(&spec.name).await.ok().flatten();
-            if recorded != spec.identity {
-                self.record_identity(&spec.name, None).await?;
-            }
-            self.create_table(spec).await?;
-        }
-        let durability = self.durability(&spec.name);
-        durability.settle().await.map_err(|error| place.io("could not make the new table durable", error))?;
-        // A creation that was told it succeeded may still have lost; what is there now decides.
-        let collection = self.open_collection(&spec.name).await?;
-        check_incarnation(&collection, spec, &place)?;
-        if let Some(identity) = &spec.identity {
-            self.record_identity(&spec.name, Some(identity)).await?;
-        }
-        Ok(Arc::new(collection))
+        self.check_writable().map_err(|error| error.in_collection(&spec.name))?;
+        Ok(Arc::new(create::create(self, spec).await?))
     }
 
     async fn health(&self) -> Health {
@@ -218,39 +195,23 @@ impl Palace for LancePalace {
     async fn maintenance_state(&self) -> Result<MaintenanceState> {
         state::maintenance_state(self).await
     }
-}
 
-fn spec_problem(spec: &CollectionSpec) -> Option<String> {
-    if let Some(problem) = layout::name_problem(&spec.name) {
-        return Some(format!("a collection's name {problem}"));
+    async fn run_maintenance(&self, kind: &str, progress: &Progress) -> Result<MaintenanceResult> {
+        self.check_writable()?;
+        maintenance::run(self, kind, progress).await
     }
-    if spec.dimension == 0 || i32::try_from(spec.dimension).is_err() {
-        return Some(format!("vectors cannot have {} components", spec.dimension));
-    }
-    if spec.incarnation.is_empty() || spec.incarnation.contains(':') {
-        return Some("the incarnation is empty or contains ':'".to_owned());
-    }
-    let stated = spec.identity.as_ref().map_or(0, |identity| identity.dimension);
-    (stated != 0 && stated != spec.dimension)
-        .then(|| format!("vectors of {} components cannot be of a model of {stated}", spec.dimension))
-}
 
-fn check_incarnation(there: &LanceCollection, spec: &CollectionSpec, place: &Place) -> Result<()> {
-    let layout = there.layout();
-    if layout.incarnation.as_ref() != Some(&spec.incarnation) {
-        return Err(place.error(ErrorKind::PalaceExists, "a collection of this name is there already"));
+    async fn record_identity(&self, collection: &str, identity: &EmbedderIdentity) -> Result<()> {
+        self.check_writable().map_err(|error| error.in_collection(collection))?;
+        identity::record(self, collection, identity).await
     }
-    if layout.dimension != spec.dimension {
-        let detail = format!("the collection was made for vectors of {}, not {}", layout.dimension, spec.dimension);
-        return Err(place.error(ErrorKind::DimensionMismatch, detail));
-    }
-    let identities = EmbedderIdentity::compare(layout.identity.as_ref(), spec.identity.as_ref());
-    if let (IdentityState::KnownMismatch, Some(stored), Some(asked)) = (identities, &layout.identity, &spec.identity) {
-        let detail = format!("the collection was made for {stored}, not {asked}");
-        return Err(place.error(ErrorKind::EmbedderIdentityMismatch, detail));
-    }
-    Ok(())
-}
 
-#[cfg(test)]
-mod tests;
+    async fn migration_log(&self) -> Result<Vec<LogEntry>> {
+        identity::migration_log(self).await
+    }
+
+    async fn append_to_migration_log(&self, entry: &LogEntry) -> Result<()> {
+        self.check_writable()?;
+        identity::append_to_migration_log(self, entry).await
+    }
+}

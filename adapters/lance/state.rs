@@ -1,7 +1,8 @@
-use crate::collection::TableHandle;
+use crate::collection::{Pinned, TableHandle};
+use crate::home::sidecar;
 use crate::layout::Layout;
+use crate::maintenance::figures;
 use crate::palace::LancePalace;
-use crate::sidecar;
 use arrow_schema::Schema;
 use palanquin_engine::contract::{
     CollectionInfo, Condition, EmbedderIdentity, Finding, Health, IdentityState, MaintenanceState, Result, Severity,
@@ -13,12 +14,23 @@ const MANY_SMALL_FRAGMENTS: usize = 100;
 
 /// What can be told of a collection that cannot be opened.
 pub(crate) async fn unusable_collection(palace: &LancePalace, name: &str) -> CollectionInfo {
-    let rows = match palace.table(name).await {
-        Ok(table) => table.count_rows(None).await.unwrap_or(0),
-        Err(_) => 0,
+    let mut info = CollectionInfo {
+        name: name.to_owned(),
+        rows: 0,
+        dimension: None,
+        metric: None,
+        identity: None,
+        incarnation: None,
     };
-    let name = name.to_owned();
-    CollectionInfo { name, rows: rows as u64, dimension: None, metric: None, identity: None, incarnation: None }
+    let Ok(handle) = palace.table(name).await else { return info };
+    if let Ok(dataset) = handle.newest().await {
+        info.rows = dataset.count_rows(None).await.unwrap_or(0) as u64;
+    }
+    if let Ok(Pinned { layout, .. }) = handle.pin().await {
+        info.dimension = Some(layout.dimension);
+        (info.metric, info.identity, info.incarnation) = (layout.metric, layout.identity, layout.incarnation);
+    }
+    info
 }
 
 /// Looks at manifests and at the sidecar, at no row.
@@ -39,9 +51,9 @@ pub(crate) async fn health(palace: &LancePalace) -> Health {
     Health::from_findings(findings)
 }
 
-async fn findings_of(palace: &LancePalace, name: &str, table: lancedb::Table) -> Vec<Finding> {
+async fn findings_of(palace: &LancePalace, name: &str, handle: TableHandle) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match table.stats().await {
+    match handle.table.stats().await {
         Ok(stats) if stats.fragment_stats.num_small_fragments > MANY_SMALL_FRAGMENTS => {
             let small = stats.fragment_stats.num_small_fragments;
             let summary = format!("{name} consists of {small} small fragments; compaction would make it faster");
@@ -53,7 +65,6 @@ async fn findings_of(palace: &LancePalace, name: &str, table: lancedb::Table) ->
             findings.push(finding(Severity::Error, "unreadable_table", error.what()));
         }
     }
-    let handle = TableHandle { table, place: palace.place().collection(name) };
     let Ok(dataset) = handle.newest().await else { return findings };
     if !dataset.manifest().uses_stable_row_ids() {
         let summary = format!("{name} has no stable row ids, so its changes cannot be followed");
@@ -71,7 +82,7 @@ async fn findings_of(palace: &LancePalace, name: &str, table: lancedb::Table) ->
 
 async fn identity_finding(palace: &LancePalace, name: &str, layout: &Layout) -> Option<Finding> {
     let stored = layout.stored_identity();
-    match palace.recorded_identity(name).await {
+    match palace.home().recorded_identity(name).await {
         Err(error) => {
             let summary = format!("{} cannot be read: {error}", sidecar::FILE_NAME);
             Some(finding(Severity::Warning, "unreadable_sidecar", summary))
@@ -90,42 +101,18 @@ fn finding(severity: Severity, name: &str, summary: String) -> Finding {
     Finding { severity, name: name.to_owned(), summary, rows: Vec::new() }
 }
 
-/// Per collection: version, rows, fragments, bytes of the current version, indexes. Read from manifests.
+/// Per collection: versions, rows, fragments, bytes of the current version, indexes. Read from manifests.
 pub(crate) async fn maintenance_state(palace: &LancePalace) -> Result<MaintenanceState> {
     let mut state = MaintenanceState::new();
     for name in palace.names().await? {
-        let table = palace.table(&name).await?;
-        state.insert(name.clone(), table_state(palace, &name, &table).await?);
+        // One that is damaged must not hide the others.
+        let figures = table_state(palace, &name).await.unwrap_or_else(|error| json!({"error": error.what()}));
+        state.insert(name, figures);
     }
     Ok(state)
 }
 
-async fn table_state(palace: &LancePalace, name: &str, table: &lancedb::Table) -> Result<Value> {
-    let failed = |error| palace.place().collection(name).store("could not read the table's condition", error);
-    let stats = table.stats().await.map_err(failed)?;
-    let indices: Vec<Value> = table
-        .list_indices()
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .map(|index| {
-            json!({
-                "name": index.name,
-                "type": index.index_type.to_string(),
-                "columns": index.columns,
-                "indexed_rows": index.num_indexed_rows,
-                "unindexed_rows": index.num_unindexed_rows,
-                "bytes": index.size_bytes,
-            })
-        })
-        .collect();
-    Ok(json!({
-        "version": table.version().await.map_err(failed)?,
-        "rows": stats.num_rows,
-        "deleted_rows": stats.num_deleted_rows,
-        "fragments": stats.fragment_stats.num_fragments,
-        "small_fragments": stats.fragment_stats.num_small_fragments,
-        "bytes": stats.total_bytes,
-        "indices": indices,
-    }))
+async fn table_state(palace: &LancePalace, name: &str) -> Result<Value> {
+    let handle = palace.table(name).await?;
+    figures(handle.newest().await?.as_ref(), &handle.place).await
 }

@@ -2,10 +2,13 @@
 
 use crate::LanceBackend;
 use crate::durability::FileSync;
+use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use async_trait::async_trait;
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode, Palace, PalaceRef, Result,
-    ScanOrder, ScanRequest,
+    Applied, Backend, ChangeBatch, Collection, CollectionInfo, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode,
+    Palace, PalaceRef, Partition, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use std::collections::BTreeMap;
@@ -90,8 +93,57 @@ impl TestPalace {
         self.connection().await.open_table(name).execute().await.unwrap()
     }
 
+    /// A table in our columns made by someone else: ids may be null or repeated, metadata is in any form.
+    pub(crate) async fn foreign_table(&self, name: &str, ids: StringArray, metadata: StringArray) {
+        let vectors = DataType::FixedSizeList(Arc::new(Field::new("element", DataType::Float32, true)), 2);
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("embedding", vectors.clone(), true),
+            Field::new("metadata", DataType::Utf8, true),
+            Field::new("id", DataType::Utf8, true),
+            Field::new("document", DataType::Utf8, true),
+        ]));
+        let columns: Vec<Arc<dyn Array>> = vec![
+            arrow_array::new_null_array(&vectors, ids.len()),
+            Arc::new(metadata),
+            Arc::new(ids.clone()),
+            Arc::new(ids),
+        ];
+        let batch = RecordBatch::try_new(schema, columns).unwrap();
+        self.connection().await.create_table(name, batch).execute().await.unwrap();
+    }
+
     pub(crate) async fn connection(&self) -> lancedb::Connection {
         lancedb::connect(self.directory.path().to_str().unwrap()).execute().await.unwrap()
+    }
+}
+
+/// A collection that answers with what the contract makes of its scans.
+pub(crate) struct Plain(pub(crate) Arc<dyn Collection>);
+
+#[async_trait]
+impl Collection for Plain {
+    async fn info(&self) -> Result<CollectionInfo> {
+        self.0.info().await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        self.0.count().await
+    }
+
+    async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
+        self.0.cut(rows_per_partition).await
+    }
+
+    fn scan(&self, request: ScanRequest) -> RowStream {
+        self.0.scan(request)
+    }
+
+    async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
+        self.0.last_id(range).await
+    }
+
+    async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        self.0.apply(batch, mode).await
     }
 }
 

@@ -1,15 +1,27 @@
+//! Commits: batches as they come (here), writes that rest on what was read (`conditional`), removals by selection
+//! (`remove`). Each is durable before it returns.
+
+mod conditional;
+#[cfg(test)]
+mod conditional_tests;
+mod remove;
+#[cfg(test)]
+mod tests;
+
 use crate::collection::TableHandle;
 use crate::durability::Durability;
 use crate::layout::Layout;
+use crate::lookup::any_of;
 use crate::scan;
 use arrow_array::{RecordBatch, RecordBatchIterator, UInt32Array};
 use arrow_select::take::take_record_batch;
-use lancedb::datafusion::logical_expr::Expr;
-use lancedb::datafusion::prelude::{col, lit};
 use lancedb::table::NaNVectorBehavior;
 use palanquin_engine::contract::{Applied, ChangeBatch, ErrorKind, Result, WriteMode};
 use palanquin_engine::rows::RowBatch;
 use std::collections::{HashMap, HashSet};
+
+pub(crate) use conditional::{add, update};
+pub(crate) use remove::remove;
 
 /// Ids in one delete statement. More go into several commits.
 const DELETES_PER_COMMIT: usize = 20_000;
@@ -25,11 +37,8 @@ pub(crate) async fn apply(
 ) -> Result<Applied> {
     let place = &handle.place;
     let upserts = batch.upserts.filter(|rows| !rows.is_empty());
-    if let Some(rows) = &upserts
-        && rows.dimension() != layout.dimension
-    {
-        let detail = format!("vectors of {} for a collection of {}", rows.dimension(), layout.dimension);
-        return Err(place.error(ErrorKind::DimensionMismatch, detail));
+    if let Some(rows) = &upserts {
+        check_width(handle, layout, rows.dimension())?;
     }
     let deletes = deletes_of(batch.deletes, upserts.as_ref());
     let applied = match upserts {
@@ -47,8 +56,16 @@ pub(crate) async fn apply(
             Applied { upserted, deleted }
         }
     };
-    durability.settle().await.map_err(|error| place.io("the batch is written and could not be made durable", error))?;
+    durability.settle().await.map_err(|error| place.not_durable(error))?;
     Ok(applied)
+}
+
+fn check_width(handle: &TableHandle, layout: &Layout, width: u32) -> Result<()> {
+    if width == layout.dimension {
+        return Ok(());
+    }
+    let detail = format!("vectors of {width} for a collection of {}", layout.dimension);
+    Err(handle.place.error(ErrorKind::DimensionMismatch, detail))
 }
 
 /// One fragment, in the order of the batch; ids are not looked at.
@@ -63,7 +80,7 @@ async fn merge(handle: &TableHandle, rows: RecordBatch, deletes: &[String]) -> R
     let mut merge = handle.table.merge_insert(&["id"]);
     merge.when_matched_update_all(None).when_not_matched_insert_all().use_index(false);
     if !deletes.is_empty() {
-        merge.when_not_matched_by_source_delete_expr(any_of(deletes));
+        merge.when_not_matched_by_source_delete_expr(any_of(deletes.iter().map(String::as_str)));
     }
     let schema = rows.schema();
     let merged = merge.execute(Box::new(RecordBatchIterator::new([Ok(rows)], schema))).await;
@@ -73,15 +90,10 @@ async fn merge(handle: &TableHandle, rows: RecordBatch, deletes: &[String]) -> R
 async fn delete(handle: &TableHandle, ids: &[String]) -> Result<u64> {
     let mut deleted = 0;
     for ids in ids.chunks(DELETES_PER_COMMIT) {
-        let result = handle.table.delete(&any_of(ids)).await;
+        let result = handle.table.delete(&any_of(ids.iter().map(String::as_str))).await;
         deleted += result.map_err(|error| handle.place.store("could not delete the rows", error))?.num_deleted_rows;
     }
     Ok(deleted)
-}
-
-/// As an expression, not as SQL: an id may hold anything.
-fn any_of(ids: &[String]) -> Expr {
-    col("id").in_list(ids.iter().map(|id| lit(id.as_str())).collect(), false)
 }
 
 /// The ids to delete, each once; an id that is also upserted stays.
@@ -104,6 +116,3 @@ fn last_of_each_id(rows: RowBatch) -> Result<RecordBatch, arrow_schema::ArrowErr
     kept.sort_unstable();
     take_record_batch(rows.as_record_batch(), &UInt32Array::from(kept))
 }
-
-#[cfg(test)]
-mod tests;

@@ -16,6 +16,21 @@ type Palaces = HashMap<(String, Option<String>), Arc<StoredPalace>>;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage(Arc<Mutex<Palaces>>);
 
+impl MemoryStorage {
+    /// All that is stored, but for one palace, as text; equal texts mean that nothing was written in between.
+    pub fn picture(&self, except: Option<&PalaceRef>) -> String {
+        let palaces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let except = except.map(|palace| (palace.id.clone(), palace.namespace.clone()));
+        let mut shown: Vec<String> = palaces
+            .iter()
+            .filter(|(key, _)| Some(*key) != except.as_ref())
+            .map(|palace| format!("{palace:?}"))
+            .collect();
+        shown.sort();
+        shown.join("\n")
+    }
+}
+
 /// A backend on a [`MemoryStorage`].
 #[derive(Debug)]
 pub struct MemoryBackend {

@@ -49,7 +49,7 @@ impl StoredPalace {
     }
 
     fn start<'a>(&'a self, kind: &'a str) -> Option<Running<'a>> {
-        self.running().insert(kind.to_owned()).then_some(Running(self, kind))
+        self.running().insert(kind.to_owned()).then(|| Running(self, kind))
     }
 }
 

@@ -59,7 +59,7 @@ impl Descriptor {
 
 /// A kind of store. Construction does no I/O (§2.6).
 ///
-/// Core uses a backend only through [`enforce`](super::enforce), which keeps the rules that are the same for every
+/// Core uses a backend only through [`enforce`](super::enforce()), which keeps the rules that are the same for every
 /// store; what is asked of an adapter here is only what its store alone can do.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -77,7 +77,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>>;
 
     /// Lets go of whatever is kept open for a palace; safe for one that was never opened (§2.6). Handles on it answer
-    /// `BackendClosed` from then on, which [`enforce`](super::enforce) sees to: an adapter only frees resources here.
+    /// `BackendClosed` from then on, which [`enforce`](super::enforce()) sees to: an adapter only frees resources here.
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {
         let _ = palace;
         Ok(())

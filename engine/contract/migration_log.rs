@@ -3,10 +3,49 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+/// What a finished migration leaves in its target (§8.3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MigrationRecord {
+    /// The link that made the copy.
+    pub link: String,
+    /// Backend of the source.
+    pub source_backend: String,
+    /// Address of the source, without secrets.
+    pub source: String,
+    /// Backend of the target.
+    pub target_backend: String,
+    /// Rows the target held when they were compared.
+    pub rows: u64,
+    /// The source exports, the target passes vectors through, the models agree (§8), and the comparison found no
+    /// difference.
+    pub lossless: bool,
+    /// Whether both ends were found equal, row for row.
+    pub verified: bool,
+    /// Flags that overrode a refusal.
+    pub flags: Vec<String>,
+    /// One entry per collection copied.
+    pub collections: Vec<RecordedCollection>,
+}
+
+/// One collection of a migration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedCollection {
+    /// Its name.
+    pub name: String,
+    /// Rows the target held when they were compared.
+    pub rows: u64,
+    /// Model recorded at the source; none recorded is `null`.
+    pub source_model: Option<EmbedderIdentity>,
+    /// Model recorded at the target.
+    pub target_model: Option<EmbedderIdentity>,
+    /// Which copy of that name it is.
+    pub incarnation: Option<String>,
+}
+
 /// An entry of a palace's migration log (§1.5, §8.3). What other programs or later versions wrote is kept as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// What happened: `model_swap`, `embedder_set`, or what others call theirs.
+    /// What happened: `migration`, `model_swap`, `embedder_set`, or what others call theirs.
     pub kind: String,
     /// When, in RFC 3339.
     pub at: String,
@@ -24,6 +63,24 @@ impl LogEntry {
     /// The operator said which model a collection was made with.
     pub fn embedder_set(collection: &str, from: Option<&EmbedderIdentity>, to: &EmbedderIdentity) -> Self {
         Self::new("embedder_set", json!({"collection": collection, "from": from, "to": to}))
+    }
+
+    /// A migration into this palace has finished.
+    pub fn migration(record: &MigrationRecord) -> Self {
+        Self::new("migration", json!(record))
+    }
+
+    /// The record in an entry of that kind.
+    pub fn as_migration(&self) -> Option<MigrationRecord> {
+        let of_migration = self.kind == "migration";
+        of_migration.then(|| serde_json::from_value(Value::Object(self.details.clone())).ok()).flatten()
+    }
+
+    /// Whether it records the very copy that `record` is of.
+    pub fn is_of(&self, record: &MigrationRecord) -> bool {
+        self.as_migration().is_some_and(|known| {
+            known.link == record.link && known.verified == record.verified && known.collections == record.collections
+        })
     }
 
     fn new(kind: &str, details: Value) -> Self {

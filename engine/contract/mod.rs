@@ -8,17 +8,18 @@
 //!
 //! # Writing an adapter
 //! 1. Declare what the store can do in a [`Descriptor`]: tokens ([`token`]), [`MaintenanceKind`]s, metrics, [`Fidelity`].
-//!    Advertise nothing that does not hold: the contract suite (crate `palanquin-tests`) checks each token both ways.
-//! 2. Implement the three traits. What every store has in common is kept by [`enforce`], through which core uses every
-//!    backend: spec version (§9), namespaces (§2.2), closed handles (§2.6), read-only palaces, embedder identity and
-//!    dimension (§1.5), optional filter operators (§1.4), unadvertised maintenance kinds (§7.3) and feeds (§6). An
-//!    adapter need not repeat these.
+//!    Advertise nothing that does not hold: the contract suite (crate `palanquin-contract`) checks each token both ways.
+//! 2. Implement the three traits. What every store has in common is kept by [`enforce`](enforce()), through which core
+//!    uses every backend: spec version (§9), namespaces (§2.2), closed handles (§2.6), read-only palaces, embedder
+//!    identity and dimension (§1.5), optional filter operators (§1.4), unadvertised maintenance kinds (§7.3) and feeds
+//!    (§6). An adapter need not repeat these.
 //! 3. Return an [`Error`] of the right [`ErrorKind`]: it alone decides on retries and on what the operator is told
 //!    ([`advice`]). Name the palace and the collection ([`Error::in_palace`], [`Error::in_collection`]); never put row
 //!    content into it.
 //! 4. Acknowledge nothing that is not durable, and treat `apply` in [`WriteMode::Upsert`] as something that will be
 //!    repeated.
 //! 5. Run the contract suite on it.
+#![doc = include_str!("adapter.md")]
 
 pub mod advice;
 mod backend;
@@ -60,7 +61,7 @@ pub use maintenance::{
     MaintenanceKind, MaintenanceResult, MaintenanceState, MaintenanceStatus, MaintenanceStep, Progress, kind,
 };
 pub use metric::Metric;
-pub use migration_log::LogEntry;
+pub use migration_log::{LogEntry, MigrationRecord, RecordedCollection};
 pub use palace::{CollectionInfo, CollectionSpec, Palace};
 pub use palace_ref::PalaceRef;
 pub use scan::{Partition, RowStream, ScanOrder, ScanRequest};

@@ -67,7 +67,7 @@ pub trait Palace: Send + Sync {
     }
 
     /// Lets go of what the handle keeps open (§2.6). What follows answers `BackendClosed`, which
-    /// [`enforce`](super::enforce) sees to.
+    /// [`enforce`](super::enforce()) sees to.
     async fn close(&self) -> Result<()> {
         Ok(())
     }

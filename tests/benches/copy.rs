@@ -6,7 +6,6 @@
 
 use arrow_array::RecordBatchIterator;
 use futures::TryStreamExt;
-use mimalloc::MiMalloc;
 use palanquin_actors::{Engine, LinkOptions, PalaceSource, StartLink};
 use palanquin_chroma::ChromaBackend;
 use palanquin_engine::contract::{Backend, KeyRange, OpenMode, PalaceRef, ScanOrder, ScanRequest};
@@ -20,10 +19,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Rows of a commit of the raw append, as Palanquin commits them.
 const COMMIT_ROWS: usize = 10_000;
@@ -154,6 +149,7 @@ fn measure(what: &str, source: &Path) -> Measured {
 }
 
 fn main() {
+    palanquin_allocator::give_memory_back_at_once();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [measure, what, source, target] = &arguments[..]
         && measure == "measure"

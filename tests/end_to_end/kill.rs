@@ -1,5 +1,5 @@
 use crate::real_palace::assert_equal_to_dump;
-use palanquin_tests::{Program, Scratch};
+use palanquin_tests::{Program, Scratch, read_lance};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::sync::mpsc::RecvTimeoutError;
@@ -9,10 +9,9 @@ const KILLS: u32 = 20;
 const SEED: u64 = 20_260_301;
 
 /// Starts the copy, kills it at the moment given, and says whether it was still running.
-fn kill_at(moment: Duration, scratch: &Scratch, source: &std::path::Path, target: &std::path::Path) -> bool {
+fn kill_at(moment: Duration, copy: Program) -> bool {
     // A credit of half a megabyte makes commits of some hundred rows, so that there is much to be killed in.
-    let copy = Program::migrate(source, target, &scratch.path("state")).arg("--credit").arg("512KiB");
-    let (mut child, lines) = copy.start();
+    let (mut child, lines) = copy.arg("--credit").arg("512KiB").start();
     let deadline = Instant::now() + moment;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -45,7 +44,7 @@ fn a_copy_killed_at_any_moment_is_continued_by_the_same_command() {
     for number in 0..KILLS {
         let target = scratch.path(&format!("target-{number}"));
         let moment = whole.mul_f64(rng.random_range(0.02..0.98));
-        struck += u32::from(kill_at(moment, &scratch, &source, &target));
+        struck += u32::from(kill_at(moment, Program::migrate(&source, &target, &scratch.path("state"))));
         let run = Program::migrate(&source, &target, &scratch.path("state")).run();
         // A copy that had ended before it could be killed is refused the second time.
         let ended_before = run.code == Some(3) && run.stdout.contains("the finished copy of this very link");
@@ -54,4 +53,51 @@ fn a_copy_killed_at_any_moment_is_continued_by_the_same_command() {
         std::fs::remove_dir_all(&target).unwrap();
     }
     assert!(struck >= KILLS / 2, "only {struck} of {KILLS} kills met a running copy");
+}
+
+#[test]
+fn a_target_whose_replacement_is_killed_is_the_old_one_or_the_new_one_and_never_less() {
+    println!("seed {SEED}");
+    let mut rng = StdRng::seed_from_u64(SEED);
+    let scratch = Scratch::new();
+    let (source, target) = (scratch.palace(), scratch.path("target"));
+    let replace = || Program::migrate(&source, &target, &scratch.path("state")).arg("--overwrite");
+    let began = Instant::now();
+    assert_eq!(replace().arg("--credit").arg("512KiB").run().code, Some(0));
+    let mut whole = began.elapsed();
+    let mut struck = 0;
+    for number in 0..30 {
+        std::fs::remove_dir_all(&target).unwrap();
+        let closets = Program::migrate(&source, &target, &scratch.path(&format!("state-{number}")));
+        assert_eq!(closets.arg("--collection").arg("mempalace_closets").run().code, Some(0));
+        // The exchange is at the very end.
+        let moment =
+            whole.mul_f64(if number % 2 == 0 { rng.random_range(0.85..1.0) } else { rng.random_range(0.1..0.85) });
+        let began = Instant::now();
+        if kill_at(moment, replace()) {
+            struck += 1;
+        } else {
+            // It was faster than those before it.
+            whole = began.elapsed();
+        }
+        let there = read_lance(&target);
+        if there.len() > 40 {
+            assert_equal_to_dump(&target);
+        } else {
+            assert!(
+                there.len() == 40 && there.iter().all(|row| row.collection == "mempalace_closets"),
+                "kill {number}"
+            );
+        }
+        let run = replace().run();
+        assert_eq!(run.code, Some(0), "kill {number} at {moment:?}: {}{}", run.stdout, run.stderr);
+        assert_equal_to_dump(&target);
+        let beside: Vec<_> =
+            std::fs::read_dir(scratch.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(beside.iter().all(|name| !name.to_string_lossy().contains("palanquin-new")), "{beside:?}");
+        if struck == 6 {
+            return;
+        }
+    }
+    panic!("only {struck} of 30 kills met a running replacement");
 }

@@ -4,8 +4,11 @@
 mod bad_input;
 mod demo;
 mod faults;
+mod inspect;
 mod kill;
 mod live_writer;
 mod output;
+mod plan;
 mod real_palace;
+mod reference;
 mod terminal;

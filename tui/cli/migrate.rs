@@ -1,3 +1,5 @@
+use super::overwrite::Exchange;
+use super::plan::Plan;
 use super::{Face, Workshop, address, overwrite, restart};
 use crate::exit_code::Exit;
 use crate::logging;
@@ -30,6 +32,9 @@ pub(super) struct Migrate {
     /// Remove what an interrupted run of this command has copied, and begin anew
     #[arg(long)]
     restart: bool,
+    /// Show what would be done and what is in the way, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
@@ -38,6 +43,10 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) fn run(self) -> Result<Exit> {
+        if self.dry_run {
+            let json = self.face.choose() == output::Face::Json;
+            return Plan::of(self.source, self.target, self.collections, json).run();
+        }
         let registry = Registry::new();
         let source = registry.source(&self.source)?;
         let wanted = registry.target(&self.target)?;
@@ -45,12 +54,12 @@ impl Migrate {
             let detail = "the target is the source, or one lies inside the other";
             return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&wanted.address));
         }
-        let target_address = if self.overwrite {
-            overwrite::staging(&self.target, &source.address, &self.collections)
-        } else {
-            self.target.clone()
+        let exchange =
+            if self.overwrite { Some(Exchange::of(&self.target, &source.address, &self.collections)?) } else { None };
+        let target = match &exchange {
+            Some(exchange) => registry.target(&exchange.staging(wanted.backend.descriptor().name))?,
+            None => wanted.clone(),
         };
-        let target = registry.target(&target_address)?;
         let spec = LinkSpec {
             kind: LinkKind::Migrate,
             source: source.address.clone(),
@@ -67,8 +76,8 @@ impl Migrate {
         if self.restart {
             session.wait(restart::forget(&journal, &spec, &target))?;
         }
-        if self.overwrite
-            && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target_address, &self.target))?
+        if let Some(exchange) = &exchange
+            && session.wait(overwrite::take_up(&journal, &spec, &wanted, exchange))?
         {
             output::note(self.face.choose(), &format!("the verified copy of an earlier run is now {}", wanted.address));
             return Ok(Exit::Verified);
@@ -77,13 +86,15 @@ impl Migrate {
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
         let face = self.face.choose();
         let (exit, end) = session.show_until_ended(face, &spec);
-        if self.overwrite && exit == Exit::Verified {
+        if let Some(exchange) = exchange
+            && exit == Exit::Verified
+        {
             // An empty copy proves nothing that would justify removing what is there.
             if end.is_none_or(|end| end.rows == 0) {
                 output::note(face, &format!("nothing was copied, so {} stays as it was", wanted.address));
                 return Ok(Exit::Refused);
             }
-            overwrite::replace(&target_address, &self.target)?;
+            exchange.replace()?;
             session.wait(overwrite::forget(&journal, &spec))?;
             output::note(face, &format!("the verified copy is now {}", wanted.address));
         }

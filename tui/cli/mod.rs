@@ -3,15 +3,18 @@
 mod backends;
 mod dashboard;
 mod demo;
+mod history;
 mod inspect;
 mod maintain;
 mod migrate;
 mod once;
 mod overwrite;
 mod palace;
+mod plan;
 mod restart;
 
 pub(crate) use inspect::Inspection;
+pub(crate) use plan::MigrationPlan;
 
 use crate::exit_code::{Exit, TABLE};
 use crate::output;
@@ -33,6 +36,9 @@ enum Command {
     /// Copy a palace into another one, and prove the copy
     #[command(after_help = TABLE)]
     Migrate(migrate::Migrate),
+    /// What a migration would do, and what is in its way; nothing is written
+    #[command(after_help = TABLE)]
+    Plan(plan::Plan),
     /// What a palace is and how it is: backend, collections, models, health, maintenance state; nothing is written
     #[command(after_help = TABLE)]
     Inspect(inspect::Inspect),
@@ -45,6 +51,8 @@ enum Command {
     /// Settle what is recorded of a palace
     #[command(after_help = TABLE)]
     Palace(palace::Palace),
+    /// What was migrated into a palace, and which models were settled by hand
+    History(history::History),
     /// The backends there are: capabilities, maintenance kinds, how changes are captured
     Backends(backends::Backends),
     /// See it work: a sample palace is copied, then mirrored while it changes, in a scratch directory
@@ -114,6 +122,8 @@ pub(crate) fn run() -> Exit {
     let (face, ended) = match Cli::parse().command {
         Command::Migrate(migrate) => (migrate.face.choose(), migrate.run()),
         Command::Demo(demo) => (demo.face.choose(), demo.run()),
+        Command::Plan(plan) => (lines(plan.json), plan.run()),
+        Command::History(history) => (lines(history.json), history.run()),
         Command::Inspect(inspect) => (lines(inspect.json), inspect.run()),
         Command::Dashboard(dashboard) => (output::Face::Plain, dashboard.run()),
         Command::Maintain(maintain) => (lines(maintain.json), maintain.run()),

@@ -10,22 +10,67 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Where the new copy is made: beside the target, a place of its own for each request.
-pub(super) fn staging(target: &Address, source: &str, collections: &[String]) -> Address {
-    let request = LinkSpec {
-        kind: LinkKind::Migrate,
-        source: source.to_owned(),
-        target: target.to_string(),
-        collections: collections.to_vec(),
-    };
-    let mut name = target.path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".palanquin-new-{}", request.id()));
-    Address { path: target.path.with_file_name(name), ..target.clone() }
+/// A target and the place of the new copy beside it.
+pub(super) struct Exchange {
+    target: PathBuf,
+    staging: PathBuf,
+    /// Where the old target waits for its removal, if it could not be exchanged in one step.
+    set_aside: PathBuf,
 }
 
-/// Where the old target waits for its removal, if it could not be exchanged in one step.
-fn set_aside(staging: &Address) -> PathBuf {
-    staging.path.with_added_extension("old")
+impl Exchange {
+    /// The new copy is made beside the target, at a place of its own for each request.
+    ///
+    /// # Errors
+    /// `UnsupportedCapability` for a target that is no directory: it has no place that could be exchanged.
+    pub(super) fn of(target: &Address, source: &str, collections: &[String]) -> Result<Self> {
+        let Some(path) = target.path() else {
+            let detail = "--overwrite replaces a directory, which this target is not";
+            return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target));
+        };
+        let request = LinkSpec {
+            kind: LinkKind::Migrate,
+            source: source.to_owned(),
+            target: target.to_string(),
+            collections: collections.to_vec(),
+        };
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".palanquin-new-{}", request.id()));
+        let staging = path.with_file_name(name);
+        Ok(Self { target: path.to_owned(), set_aside: staging.with_added_extension("old"), staging })
+    }
+
+    /// Where the new copy is made.
+    pub(super) fn staging(&self, backend: &str) -> Address {
+        Address::directory(backend, &self.staging)
+    }
+
+    /// Puts the verified copy in the target's place in one step and removes what was there.
+    pub(super) fn replace(&self) -> Result<()> {
+        let Self { target, staging, set_aside } = self;
+        let failed = |error: std::io::Error| {
+            Error::io("the verified copy could not take the target's place", error).in_palace(target.display())
+        };
+        let take_place = || std::fs::rename(staging, target).and_then(|()| sync_parent(target)).map_err(failed);
+        if !target.exists() {
+            take_place()?;
+            return remove(set_aside);
+        }
+        match renameat_with(CWD, staging, CWD, target, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                sync_parent(target).map_err(failed)?;
+                remove(staging)
+            }
+            // This file system cannot exchange: the old target is set aside first. Cut off in between, the same command
+            // finds no target and a verified copy, and puts it in place.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                std::fs::rename(target, set_aside).map_err(failed)?;
+                take_place()?;
+                remove(set_aside)
+            }
+            Err(error) => Err(failed(error.into())),
+        }
+    }
 }
 
 /// Takes up an earlier run that verified its copy and was cut off before, or while, it took its place. Whether there was
@@ -34,8 +79,7 @@ pub(super) async fn take_up(
     journal: &dyn Journal,
     spec: &LinkSpec,
     wanted: &PalaceSource,
-    staging: &Address,
-    target: &Address,
+    exchange: &Exchange,
 ) -> Result<bool> {
     // Only a palace is replaced: a folder or file that is none may be anything.
     if let Err(error) = wanted.backend.open(&wanted.palace, OpenMode::Read.into()).await
@@ -48,7 +92,7 @@ pub(super) async fn take_up(
     let planned = plan.collections.first().map(|collection| collection.spec.incarnation.clone());
     if !ending.verified || planned.is_none() {
         // Not fit to take the target's place: it is made anew.
-        remove(&staging.path)?;
+        remove(&exchange.staging)?;
         journal.forget(&claim.link, claim.epoch).await?;
         return Ok(false);
     }
@@ -58,41 +102,16 @@ pub(super) async fn take_up(
         Err(error) => return Err(error),
     };
     if in_place {
-        remove(&staging.path)?;
-        remove(&set_aside(staging))?;
-    } else if staging.path.exists() {
-        replace(staging, target)?;
+        remove(&exchange.staging)?;
+        remove(&exchange.set_aside)?;
+    } else if exchange.staging.exists() {
+        exchange.replace()?;
     } else {
         journal.forget(&claim.link, claim.epoch).await?;
         return Ok(false);
     }
     journal.forget(&claim.link, claim.epoch).await?;
     Ok(true)
-}
-
-/// Puts the verified copy in the target's place in one step and removes what was there.
-pub(super) fn replace(staging: &Address, target: &Address) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::io("the verified copy could not take the target's place", error).in_palace(target)
-    };
-    if !target.path.exists() {
-        std::fs::rename(&staging.path, &target.path).and_then(|()| sync_parent(&target.path)).map_err(failed)?;
-        return remove(&set_aside(staging));
-    }
-    match renameat_with(CWD, &staging.path, CWD, &target.path, RenameFlags::EXCHANGE) {
-        Ok(()) => {
-            sync_parent(&target.path).map_err(failed)?;
-            remove(&staging.path)
-        }
-        // This file system cannot exchange: the old target is set aside first. Cut off in between, the same command
-        // finds no target and a verified copy, and puts it in place.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            std::fs::rename(&target.path, set_aside(staging)).map_err(failed)?;
-            std::fs::rename(&staging.path, &target.path).and_then(|()| sync_parent(&target.path)).map_err(failed)?;
-            remove(&set_aside(staging))
-        }
-        Err(error) => Err(failed(error.into())),
-    }
 }
 
 /// Forgets the link, so that the next `--overwrite` makes a new copy.

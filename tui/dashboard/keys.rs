@@ -13,6 +13,7 @@ pub(crate) enum Act {
     Move(Movement),
     NextProblem,
     PauseOrResume,
+    Maintain,
     Freeze,
     Help,
     Quit,
@@ -20,6 +21,8 @@ pub(crate) enum Act {
     QuitHard,
     Suspend,
     Redraw,
+    /// From the menu to the question.
+    Ask,
     Yes,
     No,
     SwitchButton,
@@ -71,9 +74,11 @@ const fn named(code: KeyCode) -> Key {
 const LISTS: &[Place] = &[Place::Overview];
 const SCREENS: &[Place] = &[Place::Overview, Place::Page];
 const READING: &[Place] = &[Place::Overview, Place::Page, Place::Help];
-const CLOSABLE: &[Place] = &[Place::Overview, Place::Page, Place::Help];
-const DIALOG: &[Place] = &[Place::Dialog];
-const ANYWHERE: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Dialog];
+const MOVING: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Menu, Place::Question];
+const CLOSABLE: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Menu];
+const MENU: &[Place] = &[Place::Menu];
+const QUESTIONS: &[Place] = &[Place::Dialog, Place::Question];
+const ANYWHERE: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Dialog, Place::Menu, Place::Question];
 
 /// Every key there is.
 pub(crate) const TABLE: &[Binding] = &[
@@ -99,6 +104,13 @@ pub(crate) const TABLE: &[Binding] = &[
         places: SCREENS,
     },
     Binding {
+        keys: &[key('m')],
+        act: Act::Maintain,
+        help: "maintain the palace: what can be run, and what it does",
+        bar: Some(("maintain", 3)),
+        places: SCREENS,
+    },
+    Binding {
         keys: &[named(KeyCode::Tab)],
         act: Act::NextPanel,
         help: "next panel",
@@ -117,42 +129,42 @@ pub(crate) const TABLE: &[Binding] = &[
         act: Act::Move(Movement::Down),
         help: "down",
         bar: Some(("move", 8)),
-        places: READING,
+        places: MOVING,
     },
     Binding {
         keys: &[key('k'), named(KeyCode::Up)],
         act: Act::Move(Movement::Up),
         help: "up",
         bar: None,
-        places: READING,
+        places: MOVING,
     },
     Binding {
         keys: &[named(KeyCode::PageDown), control('d')],
         act: Act::Move(Movement::PageDown),
         help: "a screen down",
         bar: None,
-        places: READING,
+        places: MOVING,
     },
     Binding {
         keys: &[named(KeyCode::PageUp), control('u')],
         act: Act::Move(Movement::PageUp),
         help: "a screen up",
         bar: None,
-        places: READING,
+        places: MOVING,
     },
     Binding {
         keys: &[key('g'), named(KeyCode::Home)],
         act: Act::Move(Movement::First),
         help: "first",
         bar: None,
-        places: READING,
+        places: MOVING,
     },
     Binding {
         keys: &[key('G'), named(KeyCode::End)],
         act: Act::Move(Movement::Last),
         help: "last; events follow again",
         bar: None,
-        places: READING,
+        places: MOVING,
     },
     Binding {
         keys: &[key('n')],
@@ -178,7 +190,7 @@ pub(crate) const TABLE: &[Binding] = &[
     Binding {
         keys: &[key('q')],
         act: Act::Quit,
-        help: "quit; asks first while links work",
+        help: "quit; asks first while links or maintenance work",
         bar: Some(("quit", 1)),
         places: READING,
     },
@@ -197,27 +209,40 @@ pub(crate) const TABLE: &[Binding] = &[
         places: ANYWHERE,
     },
     Binding { keys: &[control('l')], act: Act::Redraw, help: "draw the screen anew", bar: None, places: ANYWHERE },
-    Binding { keys: &[key('y')], act: Act::Yes, help: "quit", bar: Some(("quit", 1)), places: DIALOG },
+    Binding {
+        keys: &[named(KeyCode::Enter)],
+        act: Act::Ask,
+        help: "choose the kind; a question comes before it is run",
+        bar: Some(("choose", 1)),
+        places: MENU,
+    },
+    Binding {
+        keys: &[key('y')],
+        act: Act::Yes,
+        help: "yes: quit, or run it",
+        bar: Some(("quit", 1)),
+        places: QUESTIONS,
+    },
     Binding {
         keys: &[key('n'), named(KeyCode::Esc)],
         act: Act::No,
         help: "cancel",
         bar: Some(("cancel", 1)),
-        places: DIALOG,
+        places: QUESTIONS,
     },
     Binding {
         keys: &[named(KeyCode::Tab), named(KeyCode::BackTab), named(KeyCode::Left), named(KeyCode::Right)],
         act: Act::SwitchButton,
         help: "other button",
         bar: Some(("other button", 3)),
-        places: DIALOG,
+        places: QUESTIONS,
     },
     Binding {
         keys: &[named(KeyCode::Enter)],
         act: Act::PressButton,
         help: "press the button",
         bar: Some(("press", 2)),
-        places: DIALOG,
+        places: QUESTIONS,
     },
 ];
 
@@ -240,6 +265,9 @@ pub(crate) fn bar(model: &Model) -> impl Iterator<Item = (String, &'static str, 
         let label = match binding.act {
             Act::Back if place == Place::Overview => return None,
             Act::PauseOrResume => model.pause_label()?,
+            Act::Maintain if !model.can_maintain() => return None,
+            Act::Yes if place == Place::Question => "run",
+            Act::Move(_) if place == Place::Question => return None,
             Act::Freeze if model.frozen.is_some() => "go live",
             Act::Help if place == Place::Help => "close",
             Act::Open if model.selected_page().is_none() => return None,

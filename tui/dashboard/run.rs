@@ -6,13 +6,15 @@ use super::terminal::Screen;
 use super::update::{Cmd, Msg, update};
 use super::{Ending, Options};
 use crossterm::event::{Event, EventStream, KeyEventKind};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use palanquin_actors::Command;
 use palanquin_actors::board::Snapshot;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -74,7 +76,7 @@ impl Running {
                 biased;
                 event = events.next() => {
                     self.input(event)?;
-                    while let Some(event) = events.next().now_or_never() {
+                    while let Some(event) = at_hand(events).await {
                         self.input(event)?;
                     }
                 }
@@ -173,6 +175,16 @@ impl Running {
             None => now + LONG,
         }
     }
+}
+
+/// The next event, if it is there already. The stream wakes whoever polled it first since the last event, so it must
+/// only ever be polled by this task: `now_or_never` would leave a waker that wakes nobody, and the next key unseen.
+async fn at_hand(events: &mut EventStream) -> Option<Option<io::Result<Event>>> {
+    poll_fn(|context| match events.poll_next_unpin(context) {
+        Poll::Ready(event) => Poll::Ready(Some(event)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn now_ms() -> i64 {

@@ -63,27 +63,39 @@ pub(crate) fn wrap(text: &str, max: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
-        let mut word = word.to_owned();
-        if !line.is_empty() && width(&line) + 1 + width(&word) > max {
+        if !line.is_empty() && width(&line) + 1 + width(word) > max {
             lines.push(std::mem::take(&mut line));
-        }
-        while width(&word) > max {
-            let piece = head(&word, max);
-            if piece.is_empty() {
-                break;
-            }
-            word.drain(..piece.len());
-            lines.push(piece);
         }
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(&word);
+        let mut pieces = pieces(word, max);
+        line.push_str(&pieces.pop().unwrap_or_default());
+        lines.append(&mut pieces);
     }
     if !line.is_empty() || lines.is_empty() {
         lines.push(line);
     }
     lines
+}
+
+/// A word in pieces of at most `max` columns, but never less than a symbol.
+fn pieces(word: &str, max: usize) -> Vec<String> {
+    let span = Span::raw(word);
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for symbol in span.styled_graphemes(Style::default()).map(|grapheme| grapheme.symbol) {
+        let columns = width(symbol);
+        if used > 0 && used + columns > max {
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += columns;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push_str(symbol);
+        }
+    }
+    pieces
 }
 
 fn head(text: &str, max: usize) -> String {

@@ -1,7 +1,7 @@
 //! What a state looks like: a word, a symbol and a colour, in one place. The word alone says it all.
 
-use palanquin_actors::board::{Connection, PalaceView, Trend};
-use palanquin_engine::contract::{Condition, IdentityState, Severity};
+use palanquin_actors::board::{Connection, PalaceView, RunState, Trend};
+use palanquin_engine::contract::{Condition, IdentityState, MaintenanceStatus, Severity};
 use palanquin_engine::link::{LinkState, Phase};
 use ratatui::style::{Color, Modifier, Style};
 
@@ -66,7 +66,7 @@ pub(crate) struct Glyphs {
     pub(crate) trend: [&'static str; 3],
     pub(crate) problem: &'static str,
     pub(crate) fine: &'static str,
-    states: [&'static str; 12],
+    states: [&'static str; 13],
 }
 
 const UNICODE: Glyphs = Glyphs {
@@ -86,7 +86,7 @@ const UNICODE: Glyphs = Glyphs {
     trend: ["↗", "→", "↘"],
     problem: "▲",
     fine: "✓",
-    states: ["○", "◔", "►", "≡", "»", "●", "‖", "↻", "✗", "▽", "◇", "✓"],
+    states: ["○", "◔", "►", "≡", "»", "●", "‖", "↻", "✗", "▽", "◇", "✓", "="],
 };
 
 const ASCII: Glyphs = Glyphs {
@@ -106,7 +106,7 @@ const ASCII: Glyphs = Glyphs {
     trend: ["^", "=", "v"],
     problem: "!",
     fine: "+",
-    states: [".", "?", ">", "=", "}", "*", "|", "~", "X", "v", "-", "+"],
+    states: [".", "?", ">", "=", "}", "*", "|", "~", "X", "v", "-", "+", "o"],
 };
 
 /// Places in [`Glyphs::states`].
@@ -124,6 +124,7 @@ enum Symbol {
     Draining,
     Interrupted,
     Done,
+    Noop,
 }
 
 impl Theme {
@@ -177,20 +178,23 @@ impl Theme {
 
     /// A palace's connection and, once it is open, its health.
     pub(crate) fn palace(&self, palace: &PalaceView) -> Sign {
-        let condition = palace.health.as_ref().map(|health| health.condition);
-        let (symbol, word, tone) = match (&palace.connection, condition) {
+        let (symbol, word, tone) = match (&palace.connection, &palace.health) {
             (Connection::Opening, _) => (Symbol::Checking, "opening", Tone::Busy),
             (Connection::Open, None) => (Symbol::Live, "open", Tone::Good),
-            (Connection::Open, Some(Condition::Healthy)) => (Symbol::Live, "healthy", Tone::Good),
-            (Connection::Open, Some(Condition::Degraded)) => {
-                return Sign { symbol: self.glyphs.problem, word: "degraded", tone: Tone::Warn };
-            }
-            (Connection::Open, Some(Condition::Unavailable)) => (Symbol::Halted, "unavailable", Tone::Bad),
+            (Connection::Open, Some(health)) => return self.condition(health.condition),
             (Connection::Waiting { .. }, _) => (Symbol::Waiting, "waiting", Tone::Warn),
             (Connection::Failed { .. }, _) => (Symbol::Halted, "failed", Tone::Bad),
             (Connection::Closed, _) => (Symbol::Planned, "closed", Tone::Dim),
         };
         self.sign(symbol, word, tone)
+    }
+
+    pub(crate) fn condition(&self, condition: Condition) -> Sign {
+        match condition {
+            Condition::Healthy => self.sign(Symbol::Live, "healthy", Tone::Good),
+            Condition::Degraded => Sign { symbol: self.glyphs.problem, word: "degraded", tone: Tone::Warn },
+            Condition::Unavailable => self.sign(Symbol::Halted, "unavailable", Tone::Bad),
+        }
     }
 
     pub(crate) fn severity(&self, severity: Severity) -> Sign {
@@ -203,10 +207,26 @@ impl Theme {
 
     pub(crate) fn identity(&self, state: IdentityState) -> Sign {
         match state {
-            IdentityState::KnownMatch => Sign { symbol: self.glyphs.fine, word: "match", tone: Tone::Good },
-            IdentityState::KnownMismatch => self.sign(Symbol::Halted, "mismatch", Tone::Bad),
+            IdentityState::KnownMatch => Sign { symbol: self.glyphs.fine, word: "known_match", tone: Tone::Good },
+            IdentityState::KnownMismatch => self.sign(Symbol::Halted, "known_mismatch", Tone::Bad),
             IdentityState::Unknown => Sign { symbol: "?", word: "unknown", tone: Tone::Dim },
         }
+    }
+
+    /// How a maintenance run stands, in the words of the contract once it has ended.
+    pub(crate) fn run(&self, state: &RunState) -> Sign {
+        let ended = |status: &MaintenanceStatus| match status {
+            MaintenanceStatus::Ran => (Symbol::Done, "ran", Tone::Good),
+            MaintenanceStatus::Noop => (Symbol::Noop, "noop", Tone::Plain),
+            MaintenanceStatus::AlreadyRunning => (Symbol::CatchingUp, "already_running", Tone::Held),
+        };
+        let (symbol, word, tone) = match state {
+            RunState::Queued => (Symbol::Planned, "queued", Tone::Held),
+            RunState::Running { .. } => (Symbol::Copying, "running", Tone::Busy),
+            RunState::Ended { status, .. } => ended(status),
+            RunState::Failed { .. } => (Symbol::Halted, "failed", Tone::Bad),
+        };
+        self.sign(symbol, word, tone)
     }
 
     pub(crate) fn trend(&self, trend: Trend) -> Sign {
@@ -220,12 +240,14 @@ impl Theme {
 
     /// The tone of a state that is only known by its word, as in an event.
     pub(crate) fn word(&self, word: &str) -> Tone {
-        match word {
-            "live" | "done" | "open" | "healthy" => Tone::Good,
+        // A maintenance run's state comes after its kind.
+        let state = if word == "catching up" { word } else { word.rsplit(' ').next().unwrap_or(word) };
+        match state {
+            "live" | "done" | "open" | "healthy" | "ran" => Tone::Good,
             "waiting" | "degraded" => Tone::Warn,
             "halted" | "failed" | "unavailable" => Tone::Bad,
-            "paused" | "draining" | "interrupted" => Tone::Held,
-            "checking" | "copying" | "verifying" | "catching up" | "opening" => Tone::Busy,
+            "paused" | "draining" | "interrupted" | "queued" | "already_running" => Tone::Held,
+            "checking" | "copying" | "verifying" | "catching up" | "opening" | "running" => Tone::Busy,
             _ => Tone::Plain,
         }
     }

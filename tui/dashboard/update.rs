@@ -73,6 +73,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
 fn absorb(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.history.sample(&snapshot);
     acts::pause::acknowledge(model, &snapshot);
+    acts::maintain::acknowledge(model, &snapshot);
     if let Some(frozen) = &mut model.frozen {
         frozen.updates += 1;
     }
@@ -84,6 +85,9 @@ fn absorb(model: &mut Model, snapshot: Arc<Snapshot>) {
 fn settle(model: &mut Model) {
     let snapshot = model.frozen.as_ref().map_or(&model.live, |frozen| &frozen.snapshot).clone();
     let (palaces, links, events) = (&snapshot.palaces, &snapshot.links, &snapshot.events);
+    if !model.focus_is_chosen {
+        model.focus = if links.is_empty() && !palaces.is_empty() { Panel::Palaces } else { Panel::Links };
+    }
     model.palaces.find_again(palaces.len(), |index| palaces[index].address.clone());
     model.links.find_again(links.len(), |index| links[index].id.clone());
     if model.follow {

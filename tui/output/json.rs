@@ -1,9 +1,9 @@
-use crate::cli::Inspection;
+use crate::cli::{Inspection, MigrationPlan};
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
 use palanquin_engine::contract::{
-    Capabilities, CaptureLevel, Descriptor, Error, Fidelity, Finding, MaintenanceKind, MaintenanceResult,
+    Capabilities, CaptureLevel, Descriptor, Error, Fidelity, Finding, LogEntry, MaintenanceKind, MaintenanceResult,
     MaintenanceStep, Metric,
 };
 use palanquin_engine::parity::ParityReport;
@@ -31,6 +31,8 @@ enum Content<'a> {
     MaintenanceStep { step: &'a MaintenanceStep },
     Maintenance { result: &'a MaintenanceResult, millis: u64 },
     Backend { backend: Described<'a> },
+    Plan { plan: &'a MigrationPlan },
+    LogEntry { entry: &'a LogEntry },
     Note { text: &'a str },
     Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
 }
@@ -93,6 +95,14 @@ pub(crate) fn backend(backend: &Descriptor) -> String {
             fidelity: backend.fidelity,
         },
     })
+}
+
+pub(crate) fn plan(plan: &MigrationPlan) -> String {
+    line(Content::Plan { plan })
+}
+
+pub(crate) fn log_entry(entry: &LogEntry) -> String {
+    line(Content::LogEntry { entry })
 }
 
 pub(crate) fn note(text: &str) -> String {

@@ -74,11 +74,10 @@ mod tests {
     #[test]
     fn figures_are_aligned_and_lists_of_objects_take_a_line_each() {
         let state = json!({
-            "drawers": {"rows": 12500, "bytes": 2048, "indices": [{"name": "id", "bytes": 10}], "tags": []},
+            "drawers": {"bytes": 2048, "indices": [{"bytes": 10, "name": "id"}], "rows": 12500, "tags": []},
             "ready": true,
         });
-        let expected = "\
-  drawers
+        let expected = "  drawers
     bytes  2.0 KiB
     indices
       - bytes 10 B, name id

@@ -1,6 +1,6 @@
 //! An engine and the face it shows, for as long as a command runs.
 //!
-//! [`Session`] owns the runtime and the engine; [`faces`] draw the board; [`signals`] turn Ctrl-C and SIGTERM into a drain.
+//! [`Session`] owns the runtime and the engine; [`faces`] draw the board; [`mod@signals`] turn Ctrl-C and SIGTERM into a drain.
 
 mod faces;
 mod signals;
@@ -16,8 +16,12 @@ use palanquin_engine::link::LinkSpec;
 pub(crate) use signals::Signals;
 use signals::Urgency;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+
+/// How long drivers may take to end once the engine has ended.
+const DRIVERS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// What ended a wait.
 enum Happening {
@@ -187,6 +191,10 @@ impl Session {
     /// Ends the engine and its runtime.
     pub(crate) fn close(self) {
         self.engine.shut_down();
+        // A driver that hangs in a system call is not waited for: what it does is not acknowledged.
+        if let Some(runtime) = Arc::into_inner(self.runtime) {
+            runtime.shutdown_timeout(DRIVERS_STOP_WITHIN);
+        }
     }
 }
 

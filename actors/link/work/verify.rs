@@ -1,5 +1,5 @@
 use super::check::connect;
-use super::{Desk, Done, News, Prepared};
+use super::{Desk, Done, News, Prepared, record};
 use palanquin_engine::contract::{Fidelity, OpenMode, Result};
 use palanquin_engine::parity::{Compared, compare};
 use std::sync::Arc;
@@ -43,5 +43,6 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     if !setup.spec.collections.is_empty() {
         report.not_compared.push("collections other than those asked for".to_owned());
     }
+    record::leave(desk, &mut report, &prepared.pairs).await?;
     Ok(Done::Verified(Arc::new(report)))
 }

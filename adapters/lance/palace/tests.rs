@@ -1,7 +1,11 @@
+use crate::home::{migration_log, sidecar};
+use crate::layout;
 use crate::testing::{TestPalace, kind, row, spec, upserts};
-use crate::{layout, sidecar};
-use palanquin_engine::contract::{CollectionSpec, Condition, EmbedderIdentity, ErrorKind, Severity, WriteMode};
+use palanquin_engine::contract::{
+    CollectionSpec, Condition, EmbedderIdentity, ErrorKind, LogEntry, Severity, WriteMode,
+};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 fn minilm(dimension: u32) -> EmbedderIdentity {
     EmbedderIdentity { model_name: "minilm".into(), dimension }
@@ -84,14 +88,7 @@ async fn a_table_overwritten_in_the_moment_it_was_made_is_given_back() {
     let made = palace.connection().await.create_empty_table("c", layout::table_schema(&mine)).mode(overwrite);
     let table = made.execute().await.unwrap();
     let place = crate::error::Place::palace("p").collection("c");
-    let opened = super::LancePalace::connect(
-        palace.directory.path().to_owned(),
-        palanquin_engine::contract::OpenMode::Write,
-        place.clone(),
-        std::sync::Arc::new(crate::durability::Disk),
-    );
-    let opened = opened.await.unwrap();
-    opened.give_back(crate::collection::TableHandle { table, place }, &mine).await.unwrap();
+    super::create::give_back(crate::collection::TableHandle::of_rows(table, place), &mine).await.unwrap();
     assert_eq!(crate::testing::contents(theirs.as_ref()).await.into_keys().collect::<Vec<_>>(), ["theirs"]);
     assert_eq!(kind(palace.palace.create_collection(&mine).await), ErrorKind::PalaceExists);
 }
@@ -141,6 +138,73 @@ async fn a_sidecar_that_names_another_model_or_width_is_a_mismatch_that_names_bo
     let alias = EmbedderIdentity { model_name: "all-minilm-l6-v2".into(), dimension: 0 };
     sidecar::write(path, "c", Some(&alias)).unwrap();
     assert!(palace.palace.collection("c").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_recorded_identity_is_in_the_store_and_beside_it_and_touches_nothing_else() {
+    let palace = TestPalace::new().await;
+    let spec = spec("c", 4);
+    let collection = palace.palace.create_collection(&spec).await.unwrap();
+    collection.apply(upserts(&[row("a", 0)]), WriteMode::Append).await.unwrap();
+    let key = ("somebody's", "own");
+    let table = palace.table("c").await;
+    let mut dataset = table.dataset().unwrap().get().await.unwrap().as_ref().clone();
+    dataset.update_schema_metadata([key]).await.unwrap();
+    for identity in [minilm(4), EmbedderIdentity { model_name: "embeddinggemma".into(), dimension: 0 }] {
+        palace.palace.record_identity("c", &identity).await.unwrap();
+        let info = palace.again().await.collection("c").await.unwrap().info().await.unwrap();
+        assert_eq!((info.identity.as_ref(), info.incarnation), (Some(&identity), Some(spec.incarnation.clone())));
+        assert_eq!(collection.info().await.unwrap().identity.as_ref(), Some(&identity));
+        assert_eq!(sidecar::read(palace.directory.path(), "c").unwrap(), Some(identity.clone()));
+        let schema = palace.table("c").await.schema().await.unwrap();
+        assert_eq!(schema.metadata()[key.0], key.1);
+        let version = palace.table("c").await.version().await.unwrap();
+        palace.palace.record_identity("c", &identity).await.unwrap();
+        assert_eq!(palace.table("c").await.version().await.unwrap(), version, "the same again is no commit");
+    }
+    assert_eq!(kind(palace.palace.record_identity("c", &minilm(384)).await), ErrorKind::DimensionMismatch);
+    let absent = palace.palace.record_identity("absent", &minilm(4)).await;
+    assert_eq!(kind(absent), ErrorKind::CollectionNotInitialized);
+    assert_eq!(kind(palace.palace.record_identity("../c", &minilm(4)).await), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn recording_an_identity_settles_a_disagreement_between_store_and_sidecar() {
+    let palace = TestPalace::new().await;
+    palace.palace.create_collection(&known("c")).await.unwrap();
+    let gemma = EmbedderIdentity { model_name: "embeddinggemma".into(), dimension: 4 };
+    sidecar::write(palace.directory.path(), "c", Some(&gemma)).unwrap();
+    assert_eq!(kind(palace.palace.collection("c").await), ErrorKind::EmbedderIdentityMismatch);
+    let listed = palace.palace.collections().await.unwrap().remove(0);
+    assert_eq!((listed.dimension, listed.identity), (Some(4), Some(minilm(4))), "what the store says is told");
+    palace.palace.record_identity("c", &gemma).await.unwrap();
+    assert_eq!(palace.palace.collection("c").await.unwrap().info().await.unwrap().identity, Some(gemma));
+    assert_eq!(palace.palace.health().await.condition, Condition::Healthy);
+}
+
+#[tokio::test]
+async fn the_migration_log_is_kept_beside_the_tables_whoever_writes_it() {
+    let palace = TestPalace::new().await;
+    let path = palace.directory.path().join(migration_log::FILE_NAME);
+    assert!(palace.palace.migration_log().await.unwrap().is_empty());
+    assert!(!path.exists());
+    let entries: Vec<_> = (0..6).map(|n| LogEntry::embedder_set(&format!("c{n}"), None, &minilm(n))).collect();
+    let (mine, theirs) = entries.split_at(3);
+    let other = palace.again_to_create().await;
+    let (mine, theirs) = (
+        futures::future::join_all(mine.iter().map(|entry| palace.palace.append_to_migration_log(entry))),
+        futures::future::join_all(theirs.iter().map(|entry| other.append_to_migration_log(entry))),
+    );
+    let (mine, theirs) = tokio::join!(mine, theirs);
+    assert!(mine.into_iter().chain(theirs).all(|appended| appended.is_ok()));
+    assert_eq!(palace.palace.migration_log().await.unwrap().len(), 6);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(palace.directory.path()).unwrap().count(), 1, "nothing temporary is left");
+
+    fs::write(&path, "{\"log\": 1}").unwrap();
+    assert_eq!(kind(palace.palace.migration_log().await), ErrorKind::Corrupt);
+    assert_eq!(kind(palace.palace.append_to_migration_log(&entries[0]).await), ErrorKind::Corrupt);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"log\": 1}");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use palanquin_engine::contract::{Error, ErrorKind, KeyRange, Result};
 
 pub(crate) use ordered::ordered;
 pub(crate) use rebatch::Rebatch;
-pub(crate) use rows::{row_batch, to_row_schema};
+pub(crate) use rows::{canonical_text, check_vectors, row_batch, to_row_schema};
 pub(crate) use streamed::streamed;
 
 /// A stream that begins with work of its own when it is first polled; without it the stream would have to be awaited.

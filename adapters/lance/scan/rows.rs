@@ -8,6 +8,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType};
 use palanquin_engine::contract::{ErrorKind, Result};
 use palanquin_engine::rows::{RowBatch, canonical_metadata_text, row_schema};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Makes rows of what the table returned: columns in order, metadata in canonical form.
@@ -25,10 +26,7 @@ pub(crate) fn row_batch(pinned: &Pinned, batch: &RecordBatch) -> Result<RowBatch
     else {
         return Err(place.error(ErrorKind::Internal, "a batch came back with other types than the table has"));
     };
-    if let Some(row) = row_with_a_gap(vectors) {
-        let detail = format!("the vector of row {:?} has components that are null", ids.value(row));
-        return Err(place.error(ErrorKind::Corrupt, detail));
-    }
+    check_vectors(pinned, vectors, ids)?;
     if let Some(canonical) =
         canonical_column(metadata, ids).map_err(|detail| place.error(ErrorKind::Corrupt, detail))?
     {
@@ -37,6 +35,25 @@ pub(crate) fn row_batch(pinned: &Pinned, batch: &RecordBatch) -> Result<RowBatch
     let batch = with_row_schema(columns, pinned.layout.dimension)
         .map_err(|error| place.store("could not take the rows", error))?;
     RowBatch::try_new(batch).map_err(|error| place.store("could not take the rows", error))
+}
+
+/// That no vector is there in part.
+pub(crate) fn check_vectors(pinned: &Pinned, vectors: &FixedSizeListArray, ids: &StringArray) -> Result<()> {
+    match row_with_a_gap(vectors) {
+        Some(row) => {
+            let detail = format!("the vector of row {:?} has components that are null", ids.value(row));
+            Err(pinned.place.error(ErrorKind::Corrupt, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Metadata in canonical form, whatever form it is stored in.
+pub(crate) fn canonical_text(text: Option<&str>) -> Result<Cow<'_, str>, serde_json::Error> {
+    match text {
+        Some(text) if is_obviously_canonical(text) => Ok(Cow::Borrowed(text)),
+        text => canonical_metadata_text(text).map(Cow::Owned),
+    }
 }
 
 /// The same rows under the schema rows travel in: names of inner fields and remarks of the table's schema dropped.

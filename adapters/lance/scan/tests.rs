@@ -1,6 +1,5 @@
 use crate::testing::{Owned, TestPalace, changes, contents, kind, row, scan, spec, try_scan, upserts};
-use arrow_array::{RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::StringArray;
 use lancedb::table::OptimizeAction;
 use palanquin_engine::contract::{Collection, ErrorKind, KeyRange, ScanOrder, WriteMode};
 use std::sync::Arc;
@@ -135,25 +134,10 @@ async fn prune(table: &lancedb::Table) {
     table.optimize(prune).await.unwrap();
 }
 
-/// A table in our columns made by someone else: ids may be null or repeated, metadata is in any form.
 async fn foreign(palace: &TestPalace, rows: &[(Option<&str>, Option<&str>)]) {
-    let vectors = DataType::FixedSizeList(Arc::new(Field::new("element", DataType::Float32, true)), 2);
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("embedding", vectors.clone(), true),
-        Field::new("metadata", DataType::Utf8, true),
-        Field::new("id", DataType::Utf8, true),
-        Field::new("document", DataType::Utf8, true),
-    ]));
-    let ids: StringArray = rows.iter().map(|row| row.0).collect();
-    let metadata: StringArray = rows.iter().map(|row| row.1).collect();
-    let columns: Vec<Arc<dyn arrow_array::Array>> = vec![
-        arrow_array::new_null_array(&vectors, rows.len()),
-        Arc::new(metadata),
-        Arc::new(ids.clone()),
-        Arc::new(ids),
-    ];
-    let batch = RecordBatch::try_new(schema, columns).unwrap();
-    palace.connection().await.create_table("foreign", batch).execute().await.unwrap();
+    let (ids, metadata): (StringArray, StringArray) =
+        (rows.iter().map(|row| row.0).collect(), rows.iter().map(|row| row.1).collect());
+    palace.foreign_table("foreign", ids, metadata).await;
 }
 
 #[tokio::test]

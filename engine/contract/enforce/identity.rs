@@ -109,7 +109,8 @@ pub async fn set_embedder(
     let entry = match &stored {
         Some(known) if EmbedderIdentity::compare(Some(known), Some(&identity)) == IdentityState::KnownMismatch => {
             if !force {
-                let detail = format!("{known} is recorded as the model of its vectors, not {identity}; --force replaces it");
+                let detail =
+                    format!("{known} is recorded as the model of its vectors, not {identity}; --force replaces it");
                 return fail(ErrorKind::EmbedderIdentityMismatch, detail);
             }
             LogEntry::model_swap(&info.name, known, &identity)

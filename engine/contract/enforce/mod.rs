@@ -1,6 +1,6 @@
 //! The rules every store has in common, kept once, around any backend.
 //!
-//! [`enforce`] wraps a backend; palaces and collections it opens come wrapped too. `gate` closes handles, `identity`
+//! [`enforce()`] wraps a backend; palaces and collections it opens come wrapped too. `gate` closes handles, `identity`
 //! decides on models, `palace` and `collection` pass on what is allowed.
 
 mod collection;

@@ -2,8 +2,8 @@ use super::Standing;
 use super::collection::EnforcedCollection;
 use super::identity;
 use crate::contract::{
-    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, ErrorKind, Finding, Health, IdentityState, LogEntry,
-    MaintenanceResult, MaintenanceState, MaintenanceStatus, Palace, Progress, Result, Severity, kind,
+    Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, ErrorKind, Health, IdentityState,
+    LogEntry, MaintenanceResult, MaintenanceState, MaintenanceStatus, Palace, Progress, Result, kind,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -22,6 +22,24 @@ impl EnforcedPalace {
         let unrecorded = identity::check(&self.standing, self.palace.as_ref(), collection.as_ref()).await?;
         let (palace, standing) = (Arc::clone(&self.palace), Arc::clone(&self.standing));
         Ok(Arc::new(EnforcedCollection::new(collection, name, palace, standing, unrecorded)))
+    }
+
+    /// What was unknown is recorded by a reindex too (§1.5). A collection that is known to be of another model, or is of
+    /// another width, is left as it is: the reindex was of the palace, not of that model's collections.
+    async fn record_what_was_unknown(&self) -> Result<()> {
+        for info in self.palace.collections().await? {
+            if info.identity.is_some_and(|identity| !identity.model_name.is_empty()) {
+                continue;
+            }
+            let collection = self.palace.collection(&info.name).await?;
+            match identity::check(&self.standing, self.palace.as_ref(), collection.as_ref()).await {
+                Ok(Some(unrecorded)) => self.palace.record_identity(&info.name, &unrecorded).await?,
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::DimensionMismatch => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -68,12 +86,9 @@ impl Palace for EnforcedPalace {
     async fn health(&self) -> Health {
         match self.standing.check_open() {
             Ok(()) => self.palace.health().await,
-            Err(error) => Health::from_findings(vec![Finding {
-                severity: Severity::Error,
-                name: "closed".to_owned(),
-                summary: error.what(),
-                rows: Vec::new(),
-            }]),
+            Err(error) => {
+                Health { condition: Condition::Unavailable, reason: Some(error.what()), findings: Vec::new() }
+            }
         }
     }
 
@@ -89,15 +104,7 @@ impl Palace for EnforcedPalace {
         self.standing.check_writable()?;
         let result = self.palace.run_maintenance(kind, progress).await?;
         if kind == kind::REINDEX && result.status == MaintenanceStatus::Ran {
-            // What was unknown is recorded by a reindex too (§1.5); opening is what finds it out.
-            for info in self.palace.collections().await? {
-                let collection = self.palace.collection(&info.name).await?;
-                if let Some(unrecorded) =
-                    identity::check(&self.standing, self.palace.as_ref(), collection.as_ref()).await?
-                {
-                    self.palace.record_identity(&info.name, &unrecorded).await?;
-                }
-            }
+            self.record_what_was_unknown().await?;
         }
         Ok(result)
     }

@@ -5,10 +5,13 @@ use crate::world::{WIDTH, World};
 use palanquin_engine::contract::{Collection, GetRequest, Include, RowUpdates, Selection, token};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::task::JoinHandle;
 
 const ROWS: usize = 8;
 const UPDATES: usize = 60;
+/// Readers may be slow to start; the writer goes on until they have read, but not for ever.
+const MOST_UPDATES: usize = 20_000;
 
 fn ids() -> Vec<String> {
     (0..ROWS).map(|n| format!("row-{n}")).collect()
@@ -44,12 +47,26 @@ struct Promise {
     atomic: bool,
 }
 
+/// What the writer and the readers know of each other.
+#[derive(Default)]
+struct Meeting {
+    done: AtomicBool,
+    reads: AtomicUsize,
+}
+
+impl Meeting {
+    async fn has_read(&self) {
+        self.reads.fetch_add(1, Ordering::AcqRel);
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Reads until the writer is done, by `get`: one answer shows one state.
-async fn keep_getting(drawers: Arc<dyn Collection>, done: Arc<AtomicBool>, promise: Promise) {
+async fn keep_getting(drawers: Arc<dyn Collection>, meeting: Arc<Meeting>, promise: Promise) {
     let include = Include { embeddings: promise.vectors, ..Include::ALL };
     let request = GetRequest { include, ..GetRequest::of(Selection::ids(ids())) };
     let mut last = 0;
-    while !done.load(Ordering::Acquire) {
+    while !meeting.done.load(Ordering::Acquire) {
         let found = drawers.get(&request).await.unwrap();
         assert_eq!(found.ids, ids(), "every row is there at every moment");
         let vectors = found.embeddings.unwrap_or(vec![None; ROWS]);
@@ -63,43 +80,50 @@ async fn keep_getting(drawers: Arc<dyn Collection>, done: Arc<AtomicBool>, promi
             assert!(numbers[0] >= last, "an update was seen and is undone: {} after {last}", numbers[0]);
             last = numbers[0];
         }
-        tokio::task::yield_now().await;
+        meeting.has_read().await;
     }
 }
 
 /// Reads until the writer is done, by `scan`: each row is seen as one state.
-async fn keep_scanning(drawers: Arc<dyn Collection>, done: Arc<AtomicBool>, promise: Promise) {
-    while !done.load(Ordering::Acquire) {
+async fn keep_scanning(drawers: Arc<dyn Collection>, meeting: Arc<Meeting>, promise: Promise) {
+    while !meeting.done.load(Ordering::Acquire) {
         let rows = scanned(drawers.as_ref()).await;
         assert_eq!(rows.len(), ROWS, "every row is there at every moment");
         for row in rows {
             number_of(&row, promise.vectors);
         }
-        tokio::task::yield_now().await;
+        meeting.has_read().await;
     }
 }
 
 pub(crate) async fn no_reader_sees_half_of_an_update(world: &World) {
     let drawers = world.drawers().await;
     drawers.upsert(batch(&stamped(0), WIDTH)).await.unwrap();
-    let (done, passthrough) = (Arc::new(AtomicBool::new(false)), world.has(token::EMBEDDINGS_PASSTHROUGH));
+    let (meeting, passthrough) = (Arc::new(Meeting::default()), world.has(token::EMBEDDINGS_PASSTHROUGH));
     let by_scan = Promise { vectors: passthrough, atomic: false };
     let by_get = Promise { vectors: passthrough && world.has(token::EMBEDDINGS_OUT), atomic: world.has(token::UPDATE) };
     let mut readers = Vec::new();
     for _ in 0..2 {
         let (one, other) = (world.drawers_elsewhere("palace").await, world.drawers_elsewhere("palace").await);
-        readers.push(tokio::spawn(keep_getting(one, Arc::clone(&done), by_get)));
-        readers.push(tokio::spawn(keep_scanning(other, Arc::clone(&done), by_scan)));
+        readers.push(tokio::spawn(keep_getting(one, Arc::clone(&meeting), by_get)));
+        readers.push(tokio::spawn(keep_scanning(other, Arc::clone(&meeting), by_scan)));
     }
-    for number in 1..=UPDATES {
+    let (mut number, wanted_reads) = (0, 2 * UPDATES);
+    let wants_more = |number| {
+        let unread = meeting.reads.load(Ordering::Acquire) < wanted_reads && number < MOST_UPDATES;
+        number < UPDATES || unread
+    };
+    // A reader that has ended has seen something wrong.
+    while wants_more(number) && !readers.iter().any(JoinHandle::is_finished) {
+        number += 1;
         assert_eq!(drawers.update(updates_to(number)).await.unwrap(), ROWS as u64);
         tokio::task::yield_now().await;
     }
-    done.store(true, Ordering::Release);
+    meeting.done.store(true, Ordering::Release);
     for reader in readers {
         reader.await.expect("what readers saw");
     }
-    assert!(scanned(drawers.as_ref()).await.iter().all(|row| number_of(row, passthrough) == UPDATES));
+    assert!(scanned(drawers.as_ref()).await.iter().all(|row| number_of(row, passthrough) == number));
 }
 
 async fn count_up(drawers: Arc<dyn Collection>, update: impl Fn(usize) -> RowUpdates) {

@@ -68,7 +68,7 @@ struct Epilogue {
 impl Stage {
     fn in_folder(folder: &Path) -> Result<Self> {
         let registry = Registry::new();
-        let at = |backend: &str, name: &str| Address { backend: Some(backend.to_owned()), path: folder.join(name) };
+        let at = |backend: &str, name: &str| Address::directory(backend, folder.join(name));
         Ok(Self {
             chroma: registry.source(&at("chroma", "chroma"))?,
             first: registry.target(&at("lance", "first"))?,

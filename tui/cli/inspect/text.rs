@@ -58,8 +58,8 @@ pub(super) fn of(inspection: &Inspection) -> String {
         let _ = writeln!(page, "\nmigration log");
         for entry in &inspection.migration_log {
             let _ = writeln!(page, "  {}  {}", entry.at, entry.kind);
-            page.push_str(&tree::of(&entry.details, 2));
         }
+        let _ = writeln!(page, "  `palanquin history` shows each in full");
     }
     page
 }

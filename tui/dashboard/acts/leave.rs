@@ -7,7 +7,7 @@ use palanquin_actors::Command;
 use palanquin_engine::link::LinkState;
 
 /// How long the last frame stays once everything is done.
-pub(crate) const LAST_FRAME_MS: i64 = 1000;
+const LAST_FRAME_MS: i64 = 1000;
 
 /// Leaves if nothing would be left behind, else asks.
 pub(super) fn ask(model: &mut Model) -> Vec<Cmd> {
@@ -15,7 +15,7 @@ pub(super) fn ask(model: &mut Model) -> Vec<Cmd> {
         toast(model, Tone::Plain, "draining; ^C leaves at once");
         return Vec::new();
     }
-    if !works(model) {
+    if !works(model) && !maintains(model) {
         return end(model);
     }
     model.overlay = Some(Overlay::Quit { yes: false });
@@ -24,7 +24,7 @@ pub(super) fn ask(model: &mut Model) -> Vec<Cmd> {
 
 /// The first time asks, the second confirms, the third does not wait for the links.
 pub(super) fn insist(model: &mut Model) -> Vec<Cmd> {
-    match (model.leaving, model.overlay) {
+    match (model.leaving, &model.overlay) {
         (Some(_), _) => end(model),
         (None, Some(Overlay::Quit { .. })) => confirm(model),
         (None, _) => ask(model),
@@ -42,19 +42,6 @@ pub(super) fn confirm(model: &mut Model) -> Vec<Cmd> {
     vec![Cmd::Send(Command::Drain)]
 }
 
-pub(super) fn press(model: &mut Model) -> Vec<Cmd> {
-    match model.overlay.take() {
-        Some(Overlay::Quit { yes: true }) => confirm(model),
-        _ => Vec::new(),
-    }
-}
-
-pub(super) fn switch(model: &mut Model) {
-    if let Some(Overlay::Quit { yes }) = &mut model.overlay {
-        *yes = !*yes;
-    }
-}
-
 /// Notes when every link has come to be done, and that one no longer is.
 pub(crate) fn watch_done(model: &mut Model) {
     let links = &model.live.links;
@@ -65,18 +52,28 @@ pub(crate) fn watch_done(model: &mut Model) {
     };
 }
 
-/// How the dashboard ends now, if it does. A frozen view is being read: it does not close by itself.
+/// When it closes by itself, if it does. A frozen view is being read, and maintenance is never cut off unasked.
+pub(crate) fn closes_at_ms(model: &Model) -> Option<i64> {
+    let busy = model.frozen.is_some() || matches!(model.overlay, Some(Overlay::Maintenance(_))) || maintains(model);
+    model.done_since_ms.filter(|_| !busy).map(|since| since + LAST_FRAME_MS)
+}
+
+/// How the dashboard ends now, if it does.
 pub(crate) fn due(model: &Model) -> Option<Ending> {
     if model.leaving.is_some() && !works(model) {
         return Some(Ending::Quit);
     }
-    let since = model.done_since_ms.filter(|_| model.frozen.is_none())?;
-    (model.now_ms - since >= LAST_FRAME_MS).then_some(Ending::Finished)
+    (closes_at_ms(model)? <= model.now_ms).then_some(Ending::Finished)
 }
 
 /// Whether a link would be interrupted by leaving.
 fn works(model: &Model) -> bool {
     !model.disconnected && model.live.links.iter().any(|link| !link.state.is_final())
+}
+
+/// Whether maintenance would be cut off by leaving.
+fn maintains(model: &Model) -> bool {
+    !model.disconnected && model.maintained().next().is_some()
 }
 
 fn end(model: &mut Model) -> Vec<Cmd> {

@@ -1,4 +1,4 @@
-use super::toast;
+use super::{maintain, toast};
 use crate::dashboard::keys::Movement;
 use crate::dashboard::layout;
 use crate::dashboard::model::{Model, Overlay, Panel, link_problem, palace_problem};
@@ -28,6 +28,7 @@ pub(super) fn help(model: &mut Model) {
 
 /// Moves the focus by so many panels, round and round.
 pub(super) fn panel(model: &mut Model, steps: usize) {
+    model.focus_is_chosen = true;
     let at = Panel::ALL.iter().position(|panel| *panel == model.focus).unwrap_or(0);
     model.focus = Panel::ALL[(at + steps) % Panel::ALL.len()];
 }
@@ -39,10 +40,14 @@ pub(super) fn go(model: &mut Model, movement: Movement) {
         *scroll = scrolled(*scroll, movement, layout::help(size).height.into());
         return;
     }
+    if let Some(Overlay::Maintenance(dialog)) = &mut model.overlay {
+        return maintain::go(dialog, movement);
+    }
     if model.page.is_some() {
         model.page_scroll = scrolled(model.page_scroll, movement, layout::page(size).height.into());
         return;
     }
+    model.focus_is_chosen = true;
     let areas = layout::overview(model);
     let capacity = areas.iter().find(|area| area.panel == model.focus).map_or(1, |area| area.capacity().max(1));
     let index = match model.focus {
@@ -67,6 +72,7 @@ pub(super) fn next_problem(model: &mut Model) {
     };
     match places.iter().find(|place| **place > here).or(places.first()) {
         Some(&(list, index)) => {
+            model.focus_is_chosen = true;
             model.focus = if list == 0 { Panel::Palaces } else { Panel::Links };
             select(model, model.focus, index);
         }

@@ -2,12 +2,14 @@
 
 mod facts;
 mod history;
+mod maintenance;
 mod overlay;
 mod selection;
 mod wake;
 
 pub(crate) use facts::{link_problem, link_progress, palace_identity, palace_problem, palace_rows};
 pub(crate) use history::History;
+pub(crate) use maintenance::{AskedRun, MaintenanceDialog, Stage, last_run, news_of_runs, runs_under_way};
 pub(crate) use overlay::{Leaving, Overlay, Pending, Toast};
 pub(crate) use selection::Selection;
 
@@ -25,7 +27,12 @@ pub(crate) enum Place {
     Overview,
     Page,
     Help,
+    /// The question before leaving.
     Dialog,
+    /// The menu of maintenance kinds.
+    Menu,
+    /// The question before maintenance.
+    Question,
 }
 
 /// A part of the overview.
@@ -72,6 +79,8 @@ pub(crate) struct Model {
     /// The board has gone: nothing new will come.
     pub(crate) disconnected: bool,
     pub(crate) focus: Panel,
+    /// The operator has gone to it; until then it is where there is something.
+    pub(crate) focus_is_chosen: bool,
     pub(crate) palaces: Selection<String>,
     pub(crate) links: Selection<LinkId>,
     pub(crate) events: Selection<u64>,
@@ -83,6 +92,8 @@ pub(crate) struct Model {
     pub(crate) toast: Option<Toast>,
     /// Acts the operator asked for that the board does not show yet.
     pub(crate) pending: HashMap<LinkId, Pending>,
+    /// Maintenance the operator asked for that the board does not show yet.
+    pub(crate) asked_runs: Vec<AskedRun>,
     pub(crate) history: History,
     pub(crate) leaving: Option<Leaving>,
     /// Since when every link is done.
@@ -101,6 +112,7 @@ impl Model {
             frozen: None,
             disconnected: false,
             focus: Panel::Links,
+            focus_is_chosen: false,
             palaces: Selection::default(),
             links: Selection::default(),
             events: Selection::default(),
@@ -110,6 +122,7 @@ impl Model {
             overlay: None,
             toast: None,
             pending: HashMap::new(),
+            asked_runs: Vec::new(),
             history: History::default(),
             leaving: None,
             done_since_ms: None,
@@ -135,6 +148,10 @@ impl Model {
         match (&self.overlay, &self.page) {
             (Some(Overlay::Quit { .. }), _) => Place::Dialog,
             (Some(Overlay::Help { .. }), _) => Place::Help,
+            (Some(Overlay::Maintenance(dialog)), _) => match dialog.stage {
+                Stage::Choosing => Place::Menu,
+                Stage::Asking { .. } => Place::Question,
+            },
             (None, Some(_)) => Place::Page,
             (None, None) => Place::Overview,
         }

@@ -1,17 +1,19 @@
+use super::MaintenanceDialog;
 use crate::dashboard::theme::Tone;
 use palanquin_actors::board::{Act, ActKind};
 
 /// What lies over the screen and takes the keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Overlay {
     Help {
         scroll: usize,
     },
-    /// The question before leaving while links work.
+    /// The question before leaving while something would be cut off.
     Quit {
         /// Whether "quit" has the focus and not "cancel".
         yes: bool,
     },
+    Maintenance(MaintenanceDialog),
 }
 
 /// The operator has confirmed; the links drain.

@@ -1,6 +1,6 @@
 use super::{Model, Page};
-use crate::dashboard::acts::leave::LAST_FRAME_MS;
-use palanquin_actors::board::Connection;
+use crate::dashboard::acts::leave;
+use palanquin_actors::board::{Connection, PalaceView};
 use palanquin_engine::link::{LinkState, Phase};
 
 /// After so long without a snapshot the header says how old what it shows is, while a link should be moving.
@@ -10,7 +10,7 @@ impl Model {
     /// When the screen would change by the passing of time alone, milliseconds since the epoch.
     pub(crate) fn next_wake_ms(&self) -> Option<i64> {
         let toast = self.toast.as_ref().map(|toast| toast.until_ms);
-        let done = self.done_since_ms.filter(|_| self.frozen.is_none()).map(|since| since + LAST_FRAME_MS);
+        let done = leave::closes_at_ms(self);
         let second = self.shows_time().then(|| self.now_ms + 1000 - self.now_ms.rem_euclid(1000));
         [toast, done, second].into_iter().flatten().min()
     }
@@ -21,14 +21,15 @@ impl Model {
             return false;
         }
         if !self.pending.is_empty()
+            || !self.asked_runs.is_empty()
             || self.leaving.is_some()
             || matches!(self.page, Some(Page::Palace(_) | Page::Link(_)))
         {
             return true;
         }
-        let palaces = self.live.palaces.iter();
-        let mut retries = palaces.filter(|palace| matches!(palace.connection, Connection::Waiting { .. }));
-        retries.next().is_some() || self.live.links.iter().any(|link| passes(&link.state))
+        let passing =
+            |palace: &PalaceView| matches!(palace.connection, Connection::Waiting { .. }) || !palace.runs.is_empty();
+        self.live.palaces.iter().any(|palace| passing(palace)) || self.live.links.iter().any(|link| passes(&link.state))
     }
 
     /// For how long nothing was published although a link should be moving.

@@ -78,6 +78,78 @@ fn the_page_of_a_palace() {
     check("palace-page", |model| drop(press(model, "S-Tab Enter")), &options(), fixtures::degraded);
 }
 
+/// Opens the page of the Lance palace.
+const LANCE_PAGE: &str = "S-Tab j Enter";
+
+#[test]
+fn the_page_of_a_lance_palace() {
+    check("lance-page", |model| drop(press(model, LANCE_PAGE)), &options(), fixtures::earlier_runs);
+    let further = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} PgDn")));
+    check("lance-page-further", further, &options(), fixtures::earlier_runs);
+    let end = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} G")));
+    check("lance-page-end", end, &options(), fixtures::earlier_runs);
+}
+
+#[test]
+fn the_menu_of_maintenance_kinds() {
+    check("maintain-menu", |model| drop(press(model, "S-Tab j m")), &options(), fixtures::earlier_runs);
+    let on_the_page = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} m j")));
+    check("maintain-menu-page", on_the_page, &options(), fixtures::a_run_with_a_total);
+}
+
+#[test]
+fn the_question_before_maintenance() {
+    let prepare = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} m Enter")));
+    check("maintain-question", prepare, &options(), fixtures::live);
+    let prepare = |model: &mut Model| drop(press(model, "S-Tab j m j j Enter Tab"));
+    check("maintain-question-yes", prepare, &options(), fixtures::a_run_with_a_total);
+}
+
+#[test]
+fn a_maintenance_run_from_asked_to_ended() {
+    let asked = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} m Enter y")));
+    check("maintain-asked", asked, &options(), fixtures::live);
+    let page = |model: &mut Model| drop(press(model, LANCE_PAGE));
+    check("maintain-queued", page, &options(), fixtures::a_run_is_queued);
+    check("maintain-running", page, &options(), fixtures::a_run_with_a_total);
+    check("maintain-running-no-total", page, &options(), fixtures::a_run_without_a_total);
+    check("maintain-ran", page, &options(), fixtures::a_run_that_ran);
+    check("maintain-noop", page, &options(), fixtures::a_run_with_nothing_to_do);
+    check("maintain-already-running", page, &options(), fixtures::a_run_of_somebody_else);
+    check("maintain-failed", page, &options(), fixtures::a_run_that_failed);
+}
+
+#[test]
+fn maintenance_in_the_overview() {
+    check("overview-maintained", |_| {}, &options(), fixtures::a_run_is_queued);
+    check(
+        "overview-maintenance-failed",
+        |model| drop(press(model, "S-Tab j")),
+        &options(),
+        fixtures::a_run_that_failed,
+    );
+    let ended = |model: &mut Model| drop(send(model, fixtures::a_run_that_ran()));
+    check("overview-maintenance-ended", ended, &options(), fixtures::a_run_with_a_total);
+}
+
+#[test]
+fn maintenance_in_ascii() {
+    let ascii = Options { ascii: true, color: false, ..options() };
+    check("ascii-maintain-ran", |model| drop(press(model, LANCE_PAGE)), &ascii, fixtures::a_run_that_ran);
+    check("ascii-maintain-running", |model| drop(press(model, LANCE_PAGE)), &ascii, fixtures::a_run_is_queued);
+    check("ascii-maintain-menu", |model| drop(press(model, "S-Tab j m")), &ascii, fixtures::a_run_that_failed);
+}
+
+#[test]
+fn a_backend_without_maintenance() {
+    check("maintain-none", |model| drop(press(model, "S-Tab m")), &options(), fixtures::live);
+}
+
+#[test]
+fn leaving_while_maintenance_is_under_way() {
+    check("confirm-maintained", |model| drop(press(model, "q")), &options(), fixtures::a_run_is_queued);
+}
+
 #[test]
 fn the_page_of_an_event() {
     check("event-page", |model| drop(press(model, "Tab k Enter")), &options(), fixtures::degraded);
@@ -96,8 +168,9 @@ fn ascii_only() {
 
 #[test]
 fn ascii_means_ascii() {
-    for keys in ["Tab", "Enter", "S-Tab Enter", "?", "q"] {
-        let mut model = model_with(Options { ascii: true, ..options() }, (120, 40), fixtures::live());
+    for keys in ["Tab", "Enter", "S-Tab Enter", "S-Tab j m", "S-Tab j m Enter", "?", "q"] {
+        let options = Options { ascii: true, ..options() };
+        let mut model = model_with(options, (120, 40), fixtures::a_run_that_ran());
         press(&mut model, keys);
         let text = text(&model);
         assert!(text.is_ascii(), "{keys}: {:?}", text.chars().find(|c| !c.is_ascii()));
@@ -153,20 +226,46 @@ fn states_have_the_colours_of_the_sixteen() {
 }
 
 #[test]
+fn states_of_maintenance_have_colours_too() {
+    let colour = |snapshot: Snapshot, word: &str| {
+        let mut model = model(snapshot);
+        press(&mut model, LANCE_PAGE);
+        style_of(&draw(&model), word)
+    };
+    assert_eq!(colour(fixtures::a_run_is_queued(), "○ queued").0, Color::Magenta);
+    assert_eq!(colour(fixtures::a_run_with_a_total(), "► running").0, Color::Cyan);
+    assert_eq!(colour(fixtures::a_run_that_ran(), "✓ ran").0, Color::Green);
+    assert_eq!(colour(fixtures::a_run_with_nothing_to_do(), "= noop").0, Color::Reset);
+    assert_eq!(colour(fixtures::a_run_of_somebody_else(), "» already_running").0, Color::Magenta);
+    assert_eq!(colour(fixtures::a_run_that_failed(), "✗ failed"), (Color::Red, Modifier::BOLD));
+    assert_eq!(colour(fixtures::live(), "✓ known_match").0, Color::Green);
+}
+
+#[test]
 fn without_colour_there_is_none() {
-    for keys in ["Tab", "Enter", "S-Tab Enter", "?", "q"] {
-        let mut model = model_with(Options { color: false, ..options() }, (120, 40), fixtures::degraded());
+    let none = |snapshot: Snapshot, keys: &str| {
+        let mut model = model_with(Options { color: false, ..options() }, (120, 40), snapshot);
         press(&mut model, keys);
         let buffer = draw(&model);
         assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset), "{keys}");
+    };
+    for keys in ["Tab", "Enter", "S-Tab Enter", "?", "q"] {
+        none(fixtures::degraded(), keys);
+    }
+    for keys in [LANCE_PAGE, "S-Tab j m", "S-Tab j m Enter", "S-Tab j m Enter y"] {
+        none(fixtures::a_run_is_queued(), keys);
     }
 }
 
 #[test]
-fn the_focused_button_of_the_question_is_cancel() {
+fn the_focused_button_of_a_question_is_cancel() {
     let mut model = model(fixtures::copying());
     press(&mut model, "q");
     let buffer = draw(&model);
     assert!(style_of(&buffer, "[N] cancel").1.contains(Modifier::REVERSED));
     assert!(!style_of(&buffer, "[y] quit").1.contains(Modifier::REVERSED));
+    press(&mut model, "n S-Tab j m Enter");
+    let buffer = draw(&model);
+    assert!(style_of(&buffer, "[N] cancel").1.contains(Modifier::REVERSED));
+    assert!(!style_of(&buffer, "[y] run").1.contains(Modifier::REVERSED));
 }

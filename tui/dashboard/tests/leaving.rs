@@ -64,7 +64,7 @@ fn links_that_end_while_the_question_stands_need_no_drain() {
     let mut model = model(fixtures::copying());
     press(&mut model, "q");
     send(&mut model, with(LinkState::Done { verified: true }));
-    assert!(text(&model).contains("No link is working any more."));
+    assert!(text(&model).contains("Nothing is working any more."));
     assert_eq!(press(&mut model, "y"), [Cmd::End(Ending::Quit)]);
 }
 

@@ -2,6 +2,7 @@
 
 mod frames;
 mod leaving;
+mod maintaining;
 mod sizes;
 mod steering;
 

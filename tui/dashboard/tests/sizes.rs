@@ -1,7 +1,23 @@
 use super::*;
 
 /// Every kind of screen there is, over the same data.
-const SCREENS: [&str; 9] = ["Tab", "S-Tab", "Enter", "S-Tab Enter", "Tab Enter", "?", "q", "space", "? G"];
+const SCREENS: [&str; 15] = [
+    "Tab",
+    "S-Tab",
+    "Enter",
+    "S-Tab Enter",
+    "S-Tab G Enter PgDn PgDn",
+    "Tab Enter",
+    "?",
+    "q",
+    "space",
+    "? G",
+    "S-Tab G m",
+    "S-Tab G m j PgDn",
+    "S-Tab G m j Enter",
+    "S-Tab G m j Enter PgDn Tab",
+    "S-Tab G m Enter y",
+];
 
 fn draw_all(size: (u16, u16), snapshot: &Snapshot) {
     for keys in SCREENS {

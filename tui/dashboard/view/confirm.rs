@@ -1,38 +1,36 @@
-use super::{cells, frame_box};
-use crate::dashboard::layout;
+use super::cells;
+use super::dialog::{Dialog, buttons};
 use crate::dashboard::model::Model;
 use crate::dashboard::text;
-use crate::dashboard::theme::Tone;
 use ratatui::Frame;
-use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
-/// Asks before links are interrupted.
+/// Asks before links are interrupted or maintenance is cut off.
 pub(super) fn draw(model: &Model, yes: bool, frame: &mut Frame<'_>) {
-    let body = layout::screen(model.size).body;
     let theme = model.theme();
-    let width = body.width.min(70);
-    let inner = usize::from(width.saturating_sub(4));
-    let words = text::wrap(&question(model), inner);
-    let height = (words.len() as u16 + 4).min(body.height);
-    let area = Rect::new(body.x + (body.width - width) / 2, body.y + (body.height - height) / 2, width, height);
-    frame_box::draw(&theme, "Quit?", "", area, frame);
-    let inside = Rect::new(area.x + 2, area.y + 1, width.saturating_sub(4), height.saturating_sub(2));
-    for (y, line) in words.into_iter().enumerate() {
+    let words = text::wrap(&question(model), Dialog::width(model));
+    let dialog = Dialog::new(model, words.len() + 2);
+    let inside = dialog.inside;
+    dialog.draw(&theme, "Quit?", "", frame);
+    let last = inside.height.saturating_sub(1);
+    for (y, line) in words.into_iter().enumerate().take(last.into()) {
         cells::put(Line::from(line), inside, y as u16, frame);
     }
-    let button = |words: &str, focused: bool| {
-        let modifier = if focused { Modifier::REVERSED | Modifier::BOLD } else { Modifier::empty() };
-        Span::styled(format!(" {words} "), Style::new().add_modifier(modifier))
-    };
-    let pointer = |focused: bool| cells::toned(if focused { theme.glyphs.marker } else { " " }, Tone::Accent, &theme);
-    let buttons = [pointer(yes), button("[y] quit", yes), Span::raw("   "), pointer(!yes), button("[N] cancel", !yes)];
-    cells::put(Line::from(buttons.to_vec()).centered(), inside, inside.height.saturating_sub(1), frame);
+    cells::put(buttons("[y] quit", "[N] cancel", yes, &theme), inside, last, frame);
 }
 
-/// Which links would be interrupted, and what becomes of them.
+/// Which links would be interrupted and which maintenance cut off, and what becomes of them.
 fn question(model: &Model) -> String {
+    let sentences = [links(model), maintenance(model)];
+    let sentences: Vec<String> = sentences.into_iter().flatten().collect();
+    match (sentences.is_empty(), model.options.read_only) {
+        (true, _) => "Nothing is working any more.".to_owned(),
+        (false, false) => sentences.join(" "),
+        (false, true) => format!("{} This screen is read-only: nothing is sent to the engine.", sentences.join(" ")),
+    }
+}
+
+fn links(model: &Model) -> Option<String> {
     let mut counts: Vec<(&'static str, usize)> = Vec::new();
     for link in model.live.links.iter().filter(|link| !link.state.is_final()) {
         match counts.iter_mut().find(|(word, _)| *word == link.state.word()) {
@@ -49,9 +47,28 @@ fn question(model: &Model) -> String {
     };
     let clauses = counts.iter().enumerate().map(clause).collect::<Vec<_>>().join(", ");
     match (total, model.options.read_only) {
-        (0, _) => "No link is working any more.".to_owned(),
-        (_, true) => format!("{clauses}. This screen is read-only: nothing is sent to the engine."),
-        (1, false) => format!("{clauses}. It drains, and the same command continues it."),
-        (_, false) => format!("{clauses}. They drain, and the same command continues them."),
+        (0, _) => None,
+        (_, true) => Some(format!("{clauses}.")),
+        (1, false) => Some(format!("{clauses}. It drains, and the same command continues it.")),
+        (_, false) => Some(format!("{clauses}. They drain, and the same command continues them.")),
+    }
+}
+
+fn maintenance(model: &Model) -> Option<String> {
+    let ellipsis = model.theme().glyphs.ellipsis;
+    let clause = |(index, (palace, run)): (usize, (&palanquin_actors::board::PalaceView, _))| {
+        let run: &palanquin_actors::board::MaintenanceRun = run;
+        let word = model.theme().run(&run.state).word;
+        match index {
+            0 => format!("{} is {word} on {}", run.kind, text::shorten(&palace.address, 40, ellipsis)),
+            _ => format!("{} is {word}", run.kind),
+        }
+    };
+    let clauses: Vec<String> = model.maintained().enumerate().map(clause).collect();
+    match (clauses.len(), model.options.read_only) {
+        (0, _) => None,
+        (_, true) => Some(format!("{}.", clauses.join(", "))),
+        (1, false) => Some(format!("{}. It is cut off, which leaves the palace whole.", clauses[0])),
+        (_, false) => Some(format!("{}. They are cut off, which leaves the palaces whole.", clauses.join(", "))),
     }
 }

@@ -41,13 +41,25 @@ pub(super) struct Shape {
 
 /// Columns for `from → to`; where there is little room, for `→ to`.
 pub(super) fn most_change(width: usize) -> usize {
-    if width >= 70 { 26 } else { 13 }
+    match width {
+        100.. => 34,
+        70.. => 26,
+        _ => 18,
+    }
 }
 
 /// Columns that it takes with an arrow so wide.
 pub(super) fn change_width(event: &Event, arrow: usize) -> usize {
     let from = if event.from.is_empty() { 0 } else { text::width(&event.from) + 1 };
-    from + arrow + 1 + text::width(&event.to)
+    from + arrow + 1 + text::width(beside(event))
+}
+
+/// What it changed to, without the word that what it changed from begins with too: `compact queued → running`.
+fn beside(event: &Event) -> &str {
+    match (event.from.split_once(' '), event.to.split_once(' ')) {
+        (Some((one, _)), Some((other, state))) if one == other => state,
+        _ => &event.to,
+    }
 }
 
 /// One event on one line.
@@ -63,8 +75,11 @@ pub(super) fn line(model: &Model, event: &Event, shape: &Shape, theme: &Theme) -
         line.push_span(Span::raw(cells::pad(who, shape.who, Side::Left) + "  "));
     }
     let tone = theme.word(&event.to);
-    let from = if event.from.is_empty() || shape.width < 70 { String::new() } else { format!("{} ", event.from) };
-    let to = fit(&format!("{arrow} {}", event.to), shape.change.saturating_sub(text::width(&from)), Side::Left, theme);
+    let (from, to) = match event.from.is_empty() || shape.width < 70 {
+        true => (String::new(), event.to.as_str()),
+        false => (format!("{} ", event.from), beside(event)),
+    };
+    let to = fit(&format!("{arrow} {to}"), shape.change.saturating_sub(text::width(&from)), Side::Left, theme);
     line.push_span(toned(text::clean(&from).into_owned(), Tone::Dim, theme));
     line.push_span(toned(to + "  ", tone, theme));
     let room = shape.width.saturating_sub(line.width() + 2);

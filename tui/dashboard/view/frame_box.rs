@@ -1,4 +1,5 @@
 use super::cells::{clear, put, toned};
+use crate::dashboard::text;
 use crate::dashboard::theme::{Theme, Tone};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -12,7 +13,7 @@ pub(super) fn draw(theme: &Theme, title: &str, remark: &str, area: Rect, frame: 
     let inner = usize::from(area.width.saturating_sub(2));
     let remark = if remark.is_empty() { String::new() } else { format!(" {remark} ") };
     let level = |columns: usize| theme.glyphs.level.repeat(columns);
-    let rest = inner.saturating_sub(title.len() + 3);
+    let rest = inner.saturating_sub(text::width(title) + 3);
     let top = format!("{top_left}{} {title} {}{top_right}", level(1), level(rest));
     put(Line::from(edge(top)), area, 0, frame);
     for y in 1..area.height.saturating_sub(1) {

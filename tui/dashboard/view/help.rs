@@ -3,12 +3,15 @@ use super::{frame_box, rule};
 use crate::dashboard::keys::TABLE;
 use crate::dashboard::layout;
 use crate::dashboard::model::{Model, Place};
-use crate::dashboard::theme::{Theme, Tone};
+use crate::dashboard::theme::{Sign, Theme, Tone};
 use crate::dashboard::{keys::Key, text};
+use palanquin_actors::board::RunState;
+use palanquin_engine::contract::MaintenanceStatus;
 use palanquin_engine::link::{LinkState, Phase};
 use ratatui::Frame;
 use ratatui::style::Stylize;
 use ratatui::text::{Line, Span};
+use std::collections::BTreeMap;
 
 pub(super) fn draw(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
     let (body, inside) = (layout::screen(model.size).body, layout::help(model.size));
@@ -25,11 +28,12 @@ pub(super) fn draw(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
 pub(super) fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     let theme = model.theme();
     let mut lines = Vec::new();
-    let groups = [("Lists and pages", false), ("The question before quitting", true)];
+    let groups = [("Lists and pages", false), ("Questions, and the menu of maintenance", true)];
     for (title, dialog) in groups {
         heading(title, &mut lines);
         for binding in TABLE {
-            if (binding.places == [Place::Dialog]) != dialog {
+            let reading = binding.places.iter().any(|place| matches!(place, Place::Overview | Place::Page));
+            if reading == dialog {
                 continue;
             }
             let keys = binding.keys.iter().map(|key| Key::name(*key)).collect::<Vec<_>>().join(" ");
@@ -42,6 +46,8 @@ pub(super) fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     }
     heading("Signs of links", &mut lines);
     signs(&theme, usize::from(width), &mut lines);
+    heading("Signs of maintenance", &mut lines);
+    run_signs(&theme, usize::from(width), &mut lines);
     lines
 }
 
@@ -81,9 +87,27 @@ fn signs(theme: &Theme, width: usize, lines: &mut Vec<Line<'static>>) {
         LinkState::Done { verified: true },
     ]);
     for state in states {
-        let sign = theme.link(&state);
-        let word = cells::pad(format!("{} {}", sign.symbol, sign.word), 13, Side::Left);
-        let meaning = text::cut(means(&state), width.saturating_sub(14), theme.glyphs.ellipsis);
-        lines.push(Line::from(vec![toned(word, sign.tone, theme), Span::raw(" "), toned(meaning, Tone::Plain, theme)]));
+        explain(theme.link(&state), 13, means(&state), width, theme, lines);
     }
+}
+
+fn run_signs(theme: &Theme, width: usize, lines: &mut Vec<Line<'static>>) {
+    let ended = |status| RunState::Ended { status, stats: BTreeMap::new() };
+    let runs = [
+        (RunState::Queued, "waits for the run before it"),
+        (RunState::Running { step: None }, "being done; everything else goes on"),
+        (ended(MaintenanceStatus::Ran), "done, and durable"),
+        (ended(MaintenanceStatus::Noop), "there was nothing to do"),
+        (ended(MaintenanceStatus::AlreadyRunning), "another run held the work; this one did nothing"),
+        (RunState::Failed { reason: String::new(), advice: String::new() }, "failed; its page says why and what to do"),
+    ];
+    for (state, meaning) in runs {
+        explain(theme.run(&state), 17, meaning, width, theme, lines);
+    }
+}
+
+fn explain(sign: Sign, word: usize, meaning: &str, width: usize, theme: &Theme, lines: &mut Vec<Line<'static>>) {
+    let meaning = text::cut(meaning, width.saturating_sub(word + 1), theme.glyphs.ellipsis);
+    let word = cells::pad(format!("{} {}", sign.symbol, sign.word), word, Side::Left);
+    lines.push(Line::from(vec![toned(word, sign.tone, theme), Span::raw(" "), toned(meaning, Tone::Plain, theme)]));
 }

@@ -1,16 +1,22 @@
 //! Draws the model. Each file draws one thing; lists build only the rows that can be seen, pages are text that scrolls.
 
+mod bar;
+mod capabilities;
 mod cells;
+mod collections;
 mod columns;
 mod confirm;
 mod context_bar;
+mod dialog;
 mod event_page;
 mod events;
+mod figures;
 mod frame_box;
 mod header;
 mod help;
 mod link_page;
 mod links;
+mod maintenance;
 mod overview;
 mod page_text;
 mod palace_page;
@@ -36,9 +42,10 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
         None => overview::draw(model, frame),
         Some(page) => draw_page(model, page, frame),
     }
-    match model.overlay {
-        Some(Overlay::Help { scroll }) => help::draw(model, scroll, frame),
-        Some(Overlay::Quit { yes }) => confirm::draw(model, yes, frame),
+    match &model.overlay {
+        Some(Overlay::Help { scroll }) => help::draw(model, *scroll, frame),
+        Some(Overlay::Quit { yes }) => confirm::draw(model, *yes, frame),
+        Some(Overlay::Maintenance(dialog)) => maintenance::draw(model, dialog, frame),
         None => {}
     }
     toast::draw(model, frame);
@@ -48,6 +55,9 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
 /// Brings scrolling back within the text.
 pub(crate) fn clamp_scroll(model: &mut Model) {
     let size = model.size;
+    if !layout::is_large_enough(size) {
+        return;
+    }
     if let Some(page) = &model.page {
         let room = usize::from(layout::page(size).height);
         let lines = page_lines(model, page, layout::page(size).width).len();
@@ -57,6 +67,12 @@ pub(crate) fn clamp_scroll(model: &mut Model) {
         let lines = help::lines(model, layout::help(size).width).len();
         let scroll = (*scroll).min(lines.saturating_sub(layout::help(size).height.into()));
         model.overlay = Some(Overlay::Help { scroll });
+    }
+    if let Some(Overlay::Maintenance(dialog)) = &model.overlay {
+        let scroll = dialog.scroll.min(maintenance::most_scroll(model, dialog));
+        if let Some(Overlay::Maintenance(dialog)) = &mut model.overlay {
+            dialog.scroll = scroll;
+        }
     }
 }
 

@@ -31,10 +31,15 @@ impl PageText {
     }
 
     pub(super) fn heading(&mut self, title: &str) {
+        self.gap();
+        self.lines.push(Line::from(plain(title.to_owned()).bold().underlined()));
+    }
+
+    /// A blank line, but not at the top.
+    pub(super) fn gap(&mut self) {
         if !self.lines.is_empty() {
             self.lines.push(Line::default());
         }
-        self.lines.push(Line::from(plain(title.to_owned()).bold().underlined()));
     }
 
     pub(super) fn line(&mut self, line: Line<'static>) {

@@ -1,6 +1,6 @@
 use super::cells::{self, Side};
 use super::columns::{Column, Columns, MARK};
-use super::overview;
+use super::{figures, maintenance, overview};
 use crate::dashboard::layout::PanelArea;
 use crate::dashboard::model::{Model, palace_identity, palace_problem, palace_rows};
 use crate::dashboard::theme::{Theme, Tone};
@@ -10,6 +10,7 @@ use palanquin_engine::contract::{IdentityState, MaintenanceState};
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const COLUMNS: &[Column] = &[
     Column { head: "STATE", width: 13, side: Side::Left, from: 0 },
@@ -42,7 +43,8 @@ fn row(
     let sign = theme.palace(palace);
     let state = (format!("{} {}", sign.symbol, sign.word), sign.tone);
     let name = |width| text::shorten(&palace.address, width, theme.glyphs.ellipsis);
-    if area.lines_per_row == 1 && palace_problem(palace) {
+    let maintained = || maintenance::brief(model, palace, theme).is_some_and(|(_, _, under_way)| under_way);
+    if area.lines_per_row == 1 && (palace_problem(palace) || maintained()) {
         return [columns.noted(state, name, note(model, palace, theme), theme), Line::default()];
     }
     let rows = palace_rows(palace).map_or("-".to_owned(), format::count);
@@ -64,26 +66,18 @@ fn row(
 /// What is to be said of a palace besides its figures: what is wrong first.
 fn note(model: &Model, palace: &PalaceView, theme: &Theme) -> Vec<(String, Tone)> {
     let mut parts = Vec::new();
+    let brief = maintenance::brief(model, palace, theme);
+    let is_under_way = brief.as_ref().is_some_and(|(_, _, under_way)| *under_way);
+    let mut brief = brief.map(|(words, tone, _)| (words, tone));
+    parts.extend(brief.take_if(|_| is_under_way));
     if let Some(reason) = reason(model, palace) {
         parts.push((reason, theme.palace(palace).tone));
     }
-    if let Some(state) = palace_identity(palace) {
-        let tone = if state == IdentityState::KnownMismatch { Tone::Bad } else { Tone::Dim };
-        let words = match state {
-            IdentityState::KnownMatch => "same model",
-            IdentityState::KnownMismatch => "model mismatch",
-            IdentityState::Unknown => "model not compared",
-        };
-        let mut models: Vec<&str> =
-            palace.collections.iter().filter_map(|c| c.identity.as_ref()).map(|i| i.canonical_model()).collect();
-        models.sort_unstable();
-        models.dedup();
-        let models = if models.is_empty() { String::new() } else { format!(": {}", models.join(", ")) };
-        parts.push((format!("{words}{models}"), tone));
-    }
-    let maintenance = maintenance(&palace.maintenance);
-    if !maintenance.is_empty() {
-        parts.push((maintenance, Tone::Dim));
+    parts.extend(brief);
+    parts.extend(identity(palace));
+    let condition = condition(&palace.maintenance);
+    if !condition.is_empty() {
+        parts.push((condition, Tone::Dim));
     }
     if palace.restarts > 0 {
         parts.push((format!("restarted {}x", palace.restarts), Tone::Warn));
@@ -107,15 +101,52 @@ pub(super) fn reason(model: &Model, palace: &PalaceView) -> Option<String> {
     }
 }
 
-/// The first figures of a store's condition: `v12, 3 fragments`.
-pub(super) fn maintenance(state: &MaintenanceState) -> String {
-    let version = state.get("version").and_then(Value::as_u64).map(|version| format!("v{version}"));
-    let figures = state.iter().filter(|(key, _)| *key != "version").filter_map(|(key, value)| match value {
-        Value::Number(number) => {
-            let number = number.as_u64().map_or_else(|| number.to_string(), format::count);
-            Some(format!("{number} {}", key.replace('_', " ")))
+/// How the models of its collections compare with the other end's: the worst of them.
+fn identity(palace: &PalaceView) -> Option<(String, Tone)> {
+    let state = palace_identity(palace)?;
+    let mut models: Vec<&str> =
+        palace.collections.iter().filter_map(|c| c.identity.as_ref()).map(|i| i.canonical_model()).collect();
+    models.sort_unstable();
+    models.dedup();
+    let models = models.join(", ");
+    let without = palace.collections.iter().filter(|collection| collection.identity.is_none()).count();
+    Some(match state {
+        IdentityState::KnownMismatch => (format!("model {state}: {models}"), Tone::Bad),
+        IdentityState::KnownMatch => (format!("model {state}: {models}"), Tone::Dim),
+        IdentityState::Unknown if without == 0 => (format!("model {state}: {models}, not compared yet"), Tone::Dim),
+        IdentityState::Unknown => {
+            let collections = format::counted(without as u64, "collection");
+            (format!("model {state}: none recorded in {collections}"), Tone::Dim)
         }
-        _ => None,
+    })
+}
+
+/// Figures that add up over collections.
+const ADDITIVE: [&str; 5] = ["bytes", "rows", "fragments", "tuples", "files"];
+
+/// The first figures of a store's condition: `v12, 3 fragments`. Those of its collections are added up.
+fn condition(state: &MaintenanceState) -> String {
+    let version = state.get("version").and_then(Value::as_u64).map(|version| format!("v{version}"));
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, value) in state {
+        match value {
+            Value::Number(number) if name != "version" => {
+                sums.extend(number.as_u64().map(|n| (name.as_str(), n)));
+            }
+            Value::Object(parts) => {
+                let adds_up = |name: &str| name.rsplit('_').next().is_some_and(|word| ADDITIVE.contains(&word));
+                for (name, n) in parts.iter().filter(|(name, _)| adds_up(name)) {
+                    let Some(n) = n.as_u64().filter(|_| name != "rows") else { continue };
+                    let sum = sums.entry(name).or_default();
+                    *sum = sum.saturating_add(n);
+                }
+            }
+            _ => {}
+        }
+    }
+    let figures = sums.into_iter().map(|(name, n)| {
+        let figure = figures::figure(name, &Value::from(n));
+        if name == "bytes" { figure } else { format!("{figure} {}", name.replace('_', " ")) }
     });
     version.into_iter().chain(figures).take(3).collect::<Vec<_>>().join(", ")
 }

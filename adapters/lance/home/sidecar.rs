@@ -1,10 +1,9 @@
 //! `mempalace_embedder.json`: the file in which MemPalace keeps, per collection, the model of its vectors.
 
+use super::atomic;
 use palanquin_engine::contract::EmbedderIdentity;
 use serde_json::{Map, Value, json};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 /// Its name in a palace's directory.
@@ -21,7 +20,7 @@ pub(crate) fn read(palace: &Path, collection: &str) -> io::Result<Option<Embedde
 }
 
 /// Records the identity of a collection, or forgets it; other entries stay as they are. Durable when it returns. The
-/// file is read and replaced: the caller holds the lock on the palace ([`crate::directory::lock`]).
+/// file is read and replaced: the caller holds the lock on the palace ([`super::Home::lock`]).
 ///
 /// # Errors
 /// A file that is there and not what MemPalace writes is not overwritten (`InvalidData`).
@@ -36,28 +35,13 @@ pub(crate) fn write(palace: &Path, collection: &str, identity: Option<&EmbedderI
         None => drop(entries.remove(collection)),
     }
     let text = serde_json::to_vec_pretty(&Value::Object(entries)).map_err(io::Error::other)?;
-    let temporary = palace.join(format!(".{FILE_NAME}.{}", uuid::Uuid::new_v4()));
-    let written = replace(palace, &temporary, &text);
-    if written.is_err() {
-        // What is left of a failed attempt; the error to report is the attempt's.
-        drop(fs::remove_file(&temporary));
-    }
-    written
-}
-
-fn replace(palace: &Path, temporary: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(temporary, palace.join(FILE_NAME))?;
-    File::open(palace)?.sync_all()
+    atomic::replace(palace, FILE_NAME, &text)
 }
 
 fn read_all(palace: &Path) -> io::Result<Map<String, Value>> {
-    match fs::read(palace.join(FILE_NAME)) {
-        Ok(text) => serde_json::from_slice(&text).map_err(corrupt),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
-        Err(error) => Err(error),
+    match atomic::read(palace, FILE_NAME)? {
+        Some(text) => serde_json::from_slice(&text).map_err(corrupt),
+        None => Ok(Map::new()),
     }
 }
 
@@ -68,6 +52,7 @@ fn corrupt(error: serde_json::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     fn identity(model: &str, dimension: u32) -> EmbedderIdentity {

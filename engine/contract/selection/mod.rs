@@ -85,3 +85,6 @@ pub fn select_backend(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
+use super::{atomic, migration_log, sidecar};
 use crate::durability::{FileSync, sync_readable_directory};
-use crate::sidecar;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// How the files begin that runs of maintenance lock.
+const MAINTENANCE_LOCK: &str = ".palanquin-";
 
 /// What lies at a palace's path.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,9 +50,8 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
 
 /// Files that stand beside the tables of a palace and may be there before the first of them.
 fn is_ours(name: &str) -> bool {
-    name == sidecar::FILE_NAME
-        || name == ".mempalace-migration.json"
-        || name.starts_with(&format!(".{}.", sidecar::FILE_NAME))
+    let is_file = |file| name == file || atomic::is_temporary(name, file);
+    is_file(sidecar::FILE_NAME) || is_file(migration_log::FILE_NAME) || name.starts_with(MAINTENANCE_LOCK)
 }
 
 /// Makes the directory, and its parents as needed, with mode 0700 (§2.4); durable when it returns. One that is there
@@ -81,10 +83,23 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The right to run a kind of maintenance in the palace while the file is held; `None` if someone has it. The file
+/// that is locked is made at the first run and stays, empty. Where the file system has no locks nobody is kept out.
+pub(crate) fn try_lock_maintenance(path: &Path, kind: &str) -> io::Result<Option<File>> {
+    let path = path.join(format!("{MAINTENANCE_LOCK}{kind}.lock"));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(file)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Whether files can be made in the directory. Permission bits do not tell (read-only mounts, access lists, quotas), so
 /// it makes one and removes it.
 pub(crate) fn probe_writable(path: &Path) -> io::Result<()> {
-    let probe = path.join(format!(".{}.{}", sidecar::FILE_NAME, uuid::Uuid::new_v4()));
+    let probe = path.join(atomic::temporary_name(sidecar::FILE_NAME));
     OpenOptions::new().write(true).create_new(true).open(&probe)?;
     fs::remove_file(&probe)
 }

@@ -1,0 +1,77 @@
+//! Writes that rest on what was read before: the rows are looked at in one version and committed on top of that version
+//! only. Lance lets commits of other rows pass in between. If one of these rows was written, removed or inserted
+//! meanwhile, or moved by a compaction, it refuses the commit, nothing of it is seen, and all of it is done anew from
+//! what is there now.
+
+use super::check_width;
+use crate::collection::{Pinned, TableHandle};
+use crate::durability::Durability;
+use crate::{lookup, retry, scan};
+use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched};
+use palanquin_engine::contract::{ErrorKind, Result, RowUpdates, Selection};
+use palanquin_engine::rows::RowBatch;
+use std::collections::HashSet;
+
+/// The fields of rows that are there are replaced, in one commit (§1). Returns how many rows there were.
+pub(crate) async fn update(handle: &TableHandle, durability: &Durability, updates: &RowUpdates) -> Result<u64> {
+    let place = &handle.place;
+    let layout = handle.pin().await?.layout;
+    for vector in updates.embeddings().unwrap_or_default() {
+        check_width(handle, &layout, u32::try_from(vector.len()).unwrap_or(u32::MAX))?;
+    }
+    let updated = retry::while_busy(|| async {
+        let pinned = handle.pin().await?;
+        let Some(there) = lookup::by_ids(&pinned, updates.ids()).await? else { return Ok(0) };
+        let merged = updates.merged_into(&there).map_err(|error| place.named(error))?;
+        let rows = merged.len() as u64;
+        merge(&pinned, merged, WhenMatched::UpdateAll, WhenNotMatched::DoNothing).await?;
+        Ok(rows)
+    });
+    let updated = updated.await?;
+    if updated > 0 {
+        durability.settle().await.map_err(|error| place.not_durable(error))?;
+    }
+    Ok(updated)
+}
+
+/// Inserts rows of which none is there, in one commit (§1). In a table made by others, whose ids may be null, Lance
+/// has no key to notice by that another writer inserts the same ids in the same moment.
+///
+/// # Errors
+/// `IdExists`; nothing is then written.
+pub(crate) async fn add(handle: &TableHandle, durability: &Durability, rows: RowBatch) -> Result<()> {
+    let place = &handle.place;
+    let ids: Vec<&str> = rows.ids().iter().flatten().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let distinct: HashSet<&str> = ids.iter().copied().collect();
+    if distinct.len() < ids.len() {
+        let detail = format!("of {} rows to add, {} ids come twice", ids.len(), ids.len() - distinct.len());
+        return Err(place.error(ErrorKind::IdExists, detail));
+    }
+    let selection = Selection::ids(ids);
+    let added = retry::while_busy(|| async {
+        let pinned = handle.pin().await?;
+        check_width(handle, &pinned.layout, rows.dimension())?;
+        let there = lookup::count(&pinned, &selection).await?;
+        if there > 0 {
+            let detail = format!("{there} of the rows to add are there already");
+            return Err(place.error(ErrorKind::IdExists, detail));
+        }
+        merge(&pinned, rows.clone(), WhenMatched::DoNothing, WhenNotMatched::InsertAll).await
+    });
+    added.await?;
+    durability.settle().await.map_err(|error| place.not_durable(error))
+}
+
+/// One commit on top of the pinned version, or `Busy`. Never through an index, see [`super::merge`].
+async fn merge(pinned: &Pinned, rows: RowBatch, there: WhenMatched, not_there: WhenNotMatched) -> Result<()> {
+    let failed = |error| pinned.place.store("could not write the rows", error);
+    let rows = scan::to_row_schema(rows.as_record_batch(), pinned.layout.dimension)
+        .map_err(|error| pinned.place.store("could not take the batch", error))?;
+    let mut merge = MergeInsertBuilder::try_new(pinned.dataset.clone(), vec!["id".to_owned()]).map_err(failed)?;
+    merge.when_matched(there).when_not_matched(not_there).use_index(false).conflict_retries(0);
+    let job = merge.try_build().map_err(failed)?;
+    job.execute_batches(vec![rows]).await.map(drop).map_err(failed)
+}
