@@ -77,7 +77,7 @@ pub(crate) async fn standings(palace: &PostgresPalace, session: &Session) -> Res
         let table = relation.table.clone();
         let fallback = usual.get(&table).copied().or_else(|| names.collection_of(&table));
         let standing = Standing::new(relation, record, fallback.unwrap_or_default());
-        if !standing.name.is_empty() && !(is_anothers && standing.record.is_some()) {
+        if !(standing.name.is_empty() || is_anothers && standing.record.is_some()) {
             standings.push(standing);
         }
     }

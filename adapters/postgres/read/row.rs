@@ -34,6 +34,16 @@ impl std::error::Error for Malformed {
     }
 }
 
+/// A row as it was sent.
+pub(crate) struct Sent<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) document: Option<&'a str>,
+    /// As `jsonb_send` has it.
+    pub(crate) metadata: Option<&'a [u8]>,
+    /// As `vector_send` has it.
+    pub(crate) embedding: Option<&'a [u8]>,
+}
+
 /// Decodes `vector_send`'s form into `vector`.
 pub(crate) fn decode_vector(bytes: &[u8], vector: &mut Vec<f32>) -> Result<(), Malformed> {
     vector.clear();
@@ -55,11 +65,8 @@ pub(crate) fn decode_jsonb(bytes: &[u8]) -> Result<String, Malformed> {
 }
 
 /// Adds a row. `vector` is scratch space.
-pub(crate) fn push(
-    batch: &mut RowBatchBuilder,
-    (id, document, metadata, embedding): (&str, Option<&str>, Option<&[u8]>, Option<&[u8]>),
-    vector: &mut Vec<f32>,
-) -> Result<(), Malformed> {
+pub(crate) fn push(batch: &mut RowBatchBuilder, sent: Sent<'_>, vector: &mut Vec<f32>) -> Result<(), Malformed> {
+    let Sent { id, document, metadata, embedding } = sent;
     let metadata = metadata.map_or_else(|| Ok("{}".to_owned()), decode_jsonb)?;
     if let Some(embedding) = embedding {
         decode_vector(embedding, vector)?;

@@ -1,4 +1,5 @@
-use super::{row, within};
+use super::row::{self, Sent};
+use super::within;
 use crate::collection::Table;
 use crate::connection::Lease;
 use futures::stream::{self, StreamExt};
@@ -84,13 +85,13 @@ async fn next(table: &Table, running: &mut Running, batch_rows: usize) -> Result
         };
         let batch =
             batch.get_or_insert_with(|| RowBatchBuilder::with_capacity(batch_rows.min(4_096), running.dimension));
-        let fields = (
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
-            row.try_get(2).map_err(failed)?,
-            row.try_get(3).map_err(failed)?,
-        );
-        let pushed = row::push(batch, fields, &mut running.vector);
+        let sent = Sent {
+            id: row.try_get(0).map_err(failed)?,
+            document: row.try_get(1).map_err(failed)?,
+            metadata: row.try_get(2).map_err(failed)?,
+            embedding: row.try_get(3).map_err(failed)?,
+        };
+        let pushed = row::push(batch, sent, &mut running.vector);
         pushed.map_err(|error| table.place.error(ErrorKind::Corrupt, "a stored row").with_source(error))?;
         count += 1;
     }

@@ -62,6 +62,8 @@ fn check_width(table: &Table, rows: &RowBatch) -> Result<()> {
 
 async fn append(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
     let mut session = table.session().await?;
+    // Also where the caller goes away in the middle.
+    session.is_broken = true;
     let applied = append_on(&mut session, table, rows, deletes).await;
     session.is_broken = applied.is_err();
     applied
@@ -69,6 +71,8 @@ async fn append(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Ap
 
 async fn merge(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
     let mut session = table.session().await?;
+    // Also where the caller goes away in the middle.
+    session.is_broken = true;
     let applied = merge_on(&mut session, table, rows, deletes).await;
     session.is_broken = applied.is_err();
     applied
