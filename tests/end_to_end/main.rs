@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chroma_feed;
+mod chroma_filters;
 mod chroma_freeze;
 mod demo;
 mod faults;
