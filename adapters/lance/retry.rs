@@ -3,8 +3,8 @@
 use palanquin_engine::contract::{ErrorKind, Result};
 use std::time::Duration;
 
-/// Attempts before contention is the caller's business; with the waits between them some ten seconds.
-const ATTEMPTS: u32 = 20;
+/// Attempts before contention is the caller's business; with the waits between them some twenty seconds.
+const ATTEMPTS: u32 = 40;
 /// Upper bounds of the first and of the longest wait, in milliseconds.
 const FIRST_WAIT: u64 = 10;
 const LONGEST_WAIT: u64 = 1_000;

@@ -18,16 +18,19 @@ type Turns = tokio::sync::Mutex<()>;
 /// Whose turn it is, by table.
 static TURNS: LazyLock<Mutex<HashMap<String, Weak<Turns>>>> = LazyLock::new(Mutex::default);
 
-/// Does it until nobody comes between. Those of this process whom somebody came between do it one after the other.
+/// Does it until nobody comes between. Those of this process whom somebody came between do it one after the other, and
+/// whoever comes then waits for them: without that one writer could come between another for ever.
 async fn in_turn<T, F: Future<Output = Result<T>>>(pinned: &Pinned, write: impl Fn() -> F) -> Result<T> {
-    match write().await {
-        Err(error) if error.kind() == ErrorKind::Busy => {
-            let turns = turns(pinned);
-            let _turn = turns.lock().await;
-            retry::while_busy(write).await
+    let turns = turns(pinned);
+    let is_calm = turns.try_lock().is_ok();
+    if is_calm {
+        match write().await {
+            Err(error) if error.kind() == ErrorKind::Busy => {}
+            result => return result,
         }
-        result => result,
     }
+    let _turn = turns.lock().await;
+    retry::while_busy(write).await
 }
 
 fn turns(pinned: &Pinned) -> Arc<Turns> {
