@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Ids read under one lock.
-const IDS_PAGE: i64 = 16_384;
+const IDS_PAGE: i64 = 4096;
 /// Ids looked up under one lock.
 const LOOKUP_PAGE: usize = 4096;
 /// Memory that the ids of one collection may take: some eight million of them.

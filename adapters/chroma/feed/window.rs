@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Logged operations read under one lock.
 const LOG_PAGE: i64 = 2048;
 /// Rows looked at under one lock.
-const TABLE_PAGE: i64 = 16_384;
+const TABLE_PAGE: i64 = 4096;
 /// Operations accounted for one by one; beyond, none is.
 const MAX_SPAN: i64 = 1 << 28;
 
