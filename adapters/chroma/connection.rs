@@ -183,6 +183,11 @@ fn look(folder: &Path) -> Result<(u64, u64)> {
     Ok((meta.dev(), meta.ino()))
 }
 
+/// Ids that do not ascend though they were asked for in order.
+pub(crate) fn out_of_order() -> Error {
+    Error::new(ErrorKind::Corrupt, "chroma.sqlite3 is damaged: its index of ids is out of order")
+}
+
 /// What a failure of SQLite's means here.
 pub(crate) fn sqlite(error: rusqlite::Error) -> Error {
     use rusqlite::Error as E;

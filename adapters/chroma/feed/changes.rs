@@ -52,7 +52,7 @@ impl Changes {
             let window = Window::read(session, [since, memory.at()], end.seq, mark.end)?;
             memory.advance(session, &window, end.seq)?;
             if !vouched && !window.is_complete_after(since, end.seq) {
-                return Err(untold(window.unknown_after(since, end.seq), end.seq - since));
+                return Err(untold(window.unknown_after(since, end.seq), end.seq.saturating_sub(since)));
             }
             let touched = window.touched.iter().filter(|(_, touched)| touched.last > since);
             let logged = touched.clone().filter(|(_, touched)| touched.deleted > Some(since)).map(|(id, _)| id);

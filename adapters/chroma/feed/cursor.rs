@@ -86,7 +86,7 @@ impl Mark {
         let read = || {
             let ["1", inode, collection, seq, witness, made, memory] = parts[..] else { return None };
             let end = End {
-                seq: seq.parse().ok()?,
+                seq: seq.parse().ok().filter(|seq| *seq >= 0)?,
                 witness: u64::from_str_radix(witness, 16).ok()?,
                 made: made.parse().ok()?,
             };
@@ -155,7 +155,16 @@ mod tests {
         let end = End { seq: 12, witness: witness(b"a"), made: 1_772_366_400 };
         let mark = Mark { inode: 7, collection: "c".into(), end, memory: "m".into() };
         assert_eq!(Mark::parse(&mark.cursor()).unwrap(), mark);
-        for text in ["", "1", "2:7:c:12:0:0:m", "1:7:c:x:0:0:m", "1:7:c:12:0:0", "1:-7:c:12:0:0:m", "1:7:c:12:0:0:m:"] {
+        for text in [
+            "",
+            "1",
+            "2:7:c:12:0:0:m",
+            "1:7:c:x:0:0:m",
+            "1:7:c:12:0:0",
+            "1:-7:c:12:0:0:m",
+            "1:7:c:-12:0:0:m",
+            "1:7:c:12:0:0:m:",
+        ] {
             let error = Mark::parse(&Cursor(text.into())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{text:?}");
         }

@@ -1,7 +1,7 @@
 use super::cursor::{End, Mark};
 use super::ids::{IdSet, Packed};
 use super::window::Window;
-use crate::connection::sqlite;
+use crate::connection::{out_of_order, sqlite};
 use crate::read::session::Session;
 use palanquin_engine::contract::Result;
 use palanquin_engine::rows::RowBatch;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Ids read under one lock.
-const IDS_PAGE: i64 = 16_384;
+const IDS_PAGE: i64 = 4096;
 /// Ids looked up under one lock.
 const LOOKUP_PAGE: usize = 4096;
 /// Memory that the ids of one collection may take: some eight million of them.
@@ -211,6 +211,7 @@ fn each_id(session: &Session, mut each: impl FnMut(&str)) -> Result<()> {
     let sql = "SELECT embedding_id FROM embeddings WHERE segment_id = ?1 AND embedding_id >= ?2
                AND (?3 OR embedding_id > ?2) ORDER BY embedding_id LIMIT ?4";
     let mut after: Option<String> = None;
+    let mut last: Option<String> = None;
     loop {
         let (lock, _) = session.lock()?;
         let mut statement = lock.prepare_cached(sql).map_err(sqlite)?;
@@ -220,7 +221,13 @@ fn each_id(session: &Session, mut each: impl FnMut(&str)) -> Result<()> {
         while let Some(row) = rows.next().map_err(sqlite)? {
             read += 1;
             let id = row.get_ref(0).map_err(sqlite)?.as_str().map_err(|error| sqlite(error.into()))?;
+            if last.as_deref().is_some_and(|last| last >= id) {
+                return Err(out_of_order());
+            }
             each(id);
+            let last = last.get_or_insert_default();
+            last.clear();
+            last.push_str(id);
             if read == IDS_PAGE {
                 after = Some(id.to_owned());
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Logged operations read under one lock.
 const LOG_PAGE: i64 = 2048;
 /// Rows looked at under one lock.
-const TABLE_PAGE: i64 = 16_384;
+const TABLE_PAGE: i64 = 4096;
 /// Operations accounted for one by one; beyond, none is.
 const MAX_SPAN: i64 = 1 << 28;
 
@@ -70,7 +70,7 @@ impl Window {
     pub(super) fn unknown_after(&self, seq: i64, upto: i64) -> i64 {
         let first = self.log_from.map_or(upto, |from| from.min(upto));
         if self.known.is_empty() {
-            return (first - seq).max(0);
+            return first.saturating_sub(seq).max(0);
         }
         (seq.max(self.from) + 1..=first).filter(|seq| !self.is_known(*seq)).count() as i64
     }
@@ -81,7 +81,8 @@ impl Window {
     }
 
     fn know(&mut self, seq: i64) {
-        if let Ok(at) = usize::try_from(seq - self.from - 1)
+        let at = seq.checked_sub(self.from).and_then(|after| usize::try_from(after.checked_sub(1)?).ok());
+        if let Some(at) = at
             && let Some(word) = self.known.get_mut(at / 64)
         {
             *word |= 1 << (at % 64);
@@ -105,7 +106,7 @@ impl Window {
             let (lock, _) = session.lock()?;
             let mut statement = lock.prepare_cached(sql).map_err(sqlite)?;
             let mut rows = statement.query((&session.entry.id, at, upto, LOG_PAGE)).map_err(sqlite)?;
-            let mut read = 0;
+            let (mut read, before) = (0, at);
             while let Some(row) = rows.next().map_err(sqlite)? {
                 read += 1;
                 at = row.get(0).map_err(sqlite)?;
@@ -119,7 +120,8 @@ impl Window {
                     }
                 }
             }
-            if read < LOG_PAGE {
+            // A damaged table may lead back.
+            if read < LOG_PAGE || at <= before {
                 return Ok(());
             }
         }

@@ -13,5 +13,7 @@ mod open;
 mod bad_input;
 #[cfg(test)]
 mod filters;
+#[cfg(test)]
+mod fuzz;
 
 pub use backend::ChromaBackend;

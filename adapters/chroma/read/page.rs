@@ -1,6 +1,6 @@
 use super::chunk::Chunk;
 use super::metadata::text;
-use crate::connection::sqlite;
+use crate::connection::{out_of_order, sqlite};
 use palanquin_engine::contract::{KeyRange, Result};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value};
@@ -78,6 +78,12 @@ impl Page {
             chunk.finish(self, connection, lists)?;
         }
         self.chunk = chunk;
+        let before = range.after.as_deref().map(str::as_bytes);
+        let first = self.rows.first().map(|row| self.id(row));
+        let ascends = self.rows.windows(2).all(|pair| self.id(&pair[0]) < self.id(&pair[1]));
+        if !ascends || (first.is_some() && before >= first) {
+            return Err(out_of_order());
+        }
         if more {
             self.next = self.rows.last().map(|row| text(self.id(row)).map(str::to_owned)).transpose()?;
         }

@@ -1,5 +1,5 @@
 //! MemPalace's lock on a palace: one file per palace in its own folder, not in the palace's. Its writers take it; its
-//! readers do not. [`holder`] tells who has it and disturbs nobody, [`freeze()`] takes it.
+//! readers do not. [`holder()`] tells who has it and disturbs nobody, [`freeze()`] takes it.
 
 mod freeze;
 mod holder;

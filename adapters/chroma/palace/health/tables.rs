@@ -81,7 +81,7 @@ pub(super) fn sequence(connection: &Connection, entry: &Entry, figures: &Figures
     let summary = format!(
         "{}: it has come to sequence number {beyond}, the log only to {newest}: the next {} operations on it are ignored",
         entry.name,
-        beyond - newest
+        beyond.saturating_sub(newest)
     );
     Ok(Some(finding(Severity::Error, "sequence_beyond_log", summary)))
 }
