@@ -5,7 +5,7 @@ use super::{Engine, PalaceSource, StartLink};
 use crate::board::{ActKind, Connection, MaintenanceRun, RunState, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, LogEntry, MaintenanceStatus, Metric,
+    Backend, ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, KeyRange, LogEntry, MaintenanceStatus, Metric,
     OpenMode, PalaceRef, ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::journal::{Journal, SqliteJournal};
@@ -391,4 +391,39 @@ fn maintenance_is_run_in_turn_and_told_while_the_link_goes_on() {
     assert!(reason.contains("no maintenance kind \"polish\""), "{reason}");
     assert_eq!(snapshot.links[0].state, live);
     running.engine.shut_down();
+}
+
+#[test]
+fn a_mirror_whose_place_in_the_feed_is_lost_compares_everything_and_goes_on() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    running.engine.drain();
+    assert_eq!(running.end().outcome, Outcome::Interrupted);
+    running.engine.shut_down();
+    let claim = world.runtime.block_on(world.journal.claim(&World::spec(LinkKind::Mirror))).unwrap();
+    let lost = [(0, Cursor("nowhere".into()))];
+    world.runtime.block_on(world.journal.advance(&claim.link, claim.epoch, &[], &lost)).unwrap();
+    world.change(|collection| async move {
+        let deletes = (0..50).chain(490..500).map(|i| format!("row-{i:05}")).collect();
+        let batch = ChangeBatch { upserts: Some(rows(450..480, "second")), deletes, cursor: None };
+        collection.apply(batch, WriteMode::Upsert).await.unwrap();
+    });
+    let mut running = world.engine(LinkKind::Mirror);
+    running.wait_until(|snapshot| {
+        snapshot.links.first().is_some_and(|link| link.state == live && link.changes_applied > 0)
+    });
+    running.engine.drain();
+    assert_eq!(running.end().outcome, Outcome::Interrupted);
+    let told = running.wait_until(|_| true);
+    assert!(
+        told.events.iter().any(|entry| entry.event.to == "comparing all of mempalace_drawers"),
+        "{:?}",
+        told.events
+    );
+    running.engine.shut_down();
+    let copied = world.copied();
+    assert_eq!(copied.len(), 440);
+    assert_eq!(copied.iter().filter(|(_, document)| document == "second").count(), 30);
 }

@@ -1,3 +1,4 @@
+use super::level::level;
 use super::{Desk, Done, News, Pair, Prepared};
 use crate::clock::now_ms;
 use futures::TryStreamExt;
@@ -17,7 +18,14 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     while !desk.is_stopping() {
         let mut moved = false;
         for (index, (pair, cursor)) in prepared.pairs.iter().zip(&mut cursors).enumerate() {
-            moved |= step(desk, index, pair, cursor).await?;
+            moved |= match step(desk, index, pair, cursor).await {
+                Err(error) if error.kind() == ErrorKind::CursorExpired => {
+                    *cursor = level(desk, index, pair, cursor, error).await?;
+                    desk.tell(News::Followed { collection: index, changes: 0, cursor: Some(cursor.clone()) });
+                    true
+                }
+                stepped => stepped?,
+            };
         }
         if !moved {
             if !caught_up {
