@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Arguments of `dashboard`.
 #[derive(Debug, Args)]
 pub(super) struct Dashboard {
-    /// The palaces to watch: directories, chroma:PATH or lance:PATH
+    /// The palaces to watch: directories, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address, required = true)]
     palaces: Vec<Address>,
     /// Where the log is kept [default: $XDG_STATE_HOME/palanquin]

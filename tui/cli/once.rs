@@ -11,7 +11,7 @@ use palanquin_engine::contract::{Error, ErrorKind, Result, SelectedBy};
 /// A palace that is there.
 #[derive(Clone, Debug, Args)]
 pub(super) struct There {
-    /// The palace: a directory, chroma:PATH or lance:PATH
+    /// The palace: a directory, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     palace: Address,
     /// Its backend, whatever lies there
