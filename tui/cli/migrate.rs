@@ -65,7 +65,7 @@ impl Migrate {
             session.wait(restart::forget(&journal, &spec, &target))?;
         }
         if let Some(exchange) = &exchange
-            && session.wait(overwrite::take_up(&journal, &spec, &wanted, exchange))?
+            && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target, exchange))?
         {
             output::note(self.face.choose(), &format!("the verified copy of an earlier run is now {}", wanted.address));
             return Ok(Exit::Verified);

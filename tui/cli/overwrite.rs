@@ -80,6 +80,7 @@ pub(super) async fn take_up(
     journal: &dyn Journal,
     spec: &LinkSpec,
     wanted: &PalaceSource,
+    staged: &PalaceSource,
     exchange: &Exchange,
 ) -> Result<bool> {
     // Only a palace is replaced: a folder or file that is none may be anything.
@@ -106,6 +107,13 @@ pub(super) async fn take_up(
         remove(&exchange.staging)?;
         remove(&exchange.set_aside)?;
     } else if exchange.staging.exists() {
+        // Cut off in the middle of its removal, what lies there is the old target.
+        let beside = staged.backend.open(&staged.palace, OpenMode::Read.into()).await?.collections().await?;
+        let is_there = |made: &String| beside.iter().any(|collection| collection.incarnation.as_ref() == Some(made));
+        if !plan.collections.iter().all(|planned| is_there(&planned.spec.incarnation)) {
+            let detail = "the verified copy is neither in the target's place nor beside it";
+            return Err(Error::new(ErrorKind::PalaceExists, detail).in_palace(exchange.staging.display()));
+        }
         exchange.replace()?;
     } else {
         journal.forget(&claim.link, claim.epoch).await?;

@@ -20,7 +20,7 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
         for (index, (pair, cursor)) in prepared.pairs.iter().zip(&mut cursors).enumerate() {
             moved |= match step(desk, index, pair, cursor).await {
                 Err(error) if error.kind() == ErrorKind::CursorExpired => {
-                    *cursor = level(desk, index, pair, cursor, error).await?;
+                    *cursor = level(desk, index, (pair, &prepared.plan.collections[index]), cursor, error).await?;
                     desk.tell(News::Followed { collection: index, changes: 0, cursor: Some(cursor.clone()) });
                     true
                 }

@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use palanquin_engine::contract::{
     ChangeBatch, Cursor, Error, ErrorKind, KeyRange, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
 };
-use palanquin_engine::link::Event;
+use palanquin_engine::link::{CollectionPlan, Event};
 use palanquin_engine::rows::{RowBatch, RowBatchBuilder, RowDigest};
 
 /// Makes a target equal to its source by comparing every row, where the feed no longer knows what has changed. Returns
@@ -17,13 +17,16 @@ use palanquin_engine::rows::{RowBatch, RowBatchBuilder, RowDigest};
 pub(super) async fn level(
     desk: &Desk,
     collection: usize,
-    pair: &Pair,
+    (pair, planned): (&Pair, &CollectionPlan),
     lost: &Cursor,
     expired: Error,
 ) -> Result<Cursor> {
     let Pair { name, source, target } = pair;
     let at_source = |error: Error| error.in_palace(&desk.setup.source.address).in_collection(name);
     let at_target = |error: Error| error.in_palace(&desk.setup.target.address).in_collection(name);
+    if source.info().await.map_err(at_source)?.incarnation != planned.source_incarnation {
+        return Err(expired);
+    }
     if source.count().await.map_err(at_source)? == 0 && target.count().await.map_err(at_target)? > 0 {
         return Err(expired);
     }
@@ -48,6 +51,10 @@ pub(super) async fn level(
         if desk.is_stopping() {
             return Ok(lost.clone());
         }
+    }
+    // Before what is only in the target goes: whether the source is still the one that was read.
+    if source.info().await.map_err(at_source)?.incarnation != planned.source_incarnation {
+        return Err(expired);
     }
     loop {
         let mut deletes = Vec::new();
