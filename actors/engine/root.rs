@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use palanquin_engine::contract::advice::operator_sentence;
 use palanquin_engine::contract::{ErrorKind, enforce};
 use palanquin_engine::journal::{Journal, LinkLock};
-use palanquin_engine::link::{Event, Failure, LinkId, LinkState, Outcome};
+use palanquin_engine::link::{Account, Event, Failure, LinkId, LinkState, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -298,6 +298,7 @@ impl Root {
                     findings: Vec::new(),
                     rows,
                     copied: false,
+                    account: Account::default(),
                 });
             }
             Step::Ended => link.alive = false,

@@ -83,7 +83,7 @@ impl World {
     }
 
     fn spec(kind: LinkKind) -> LinkSpec {
-        LinkSpec { kind, source: "memory:source".into(), target: "memory:target".into(), collections: vec![] }
+        LinkSpec::new(kind, "memory:source", "memory:target")
     }
 
     fn engine(&self, kind: LinkKind) -> Running {
@@ -306,7 +306,7 @@ fn a_mirror_follows_updates_inserts_and_deletes_and_pauses_on_demand() {
     running.wait_until(|snapshot| snapshot.links[0].state == LinkState::Paused { phase: Phase::Live });
     world.change(|collection| async move {
         let deletes = (0..50).map(|i| format!("row-{i:05}")).collect();
-        let batch = ChangeBatch { upserts: Some(rows(450..550, "second")), deletes, cursor: None };
+        let batch = ChangeBatch { upserts: Some(rows(450..550, "second")), deletes, ..ChangeBatch::default() };
         collection.apply(batch, WriteMode::Upsert).await.unwrap();
     });
     running.act(ActKind::Resume);
@@ -407,7 +407,7 @@ fn a_mirror_whose_place_in_the_feed_is_lost_compares_everything_and_goes_on() {
     world.runtime.block_on(world.journal.advance(&claim.link, claim.epoch, &[], &lost)).unwrap();
     world.change(|collection| async move {
         let deletes = (0..50).chain(490..500).map(|i| format!("row-{i:05}")).collect();
-        let batch = ChangeBatch { upserts: Some(rows(450..480, "second")), deletes, cursor: None };
+        let batch = ChangeBatch { upserts: Some(rows(450..480, "second")), deletes, ..ChangeBatch::default() };
         collection.apply(batch, WriteMode::Upsert).await.unwrap();
     });
     let mut running = world.engine(LinkKind::Mirror);

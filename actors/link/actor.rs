@@ -8,7 +8,7 @@ use crate::supervise::{Exit, Heartbeat, Monitor, Watchdog, Worker};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
 use palanquin_engine::contract::{Error, ErrorKind};
 use palanquin_engine::journal::{Ending, JournalError};
-use palanquin_engine::link::{Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase};
+use palanquin_engine::link::{Account, Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase};
 use palanquin_engine::parity::{ParityReport, Verdict};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -26,6 +26,8 @@ pub(crate) struct LinkActor {
     sight: Sight,
     prepared: Option<Arc<Prepared>>,
     report: Option<Arc<ParityReport>>,
+    /// What it did beside carrying rows, for the receipt.
+    account: Account,
     /// Generation of the work in hand; news of any other is stale.
     generation: u64,
     /// Whether the work has yet to end.
@@ -238,6 +240,7 @@ impl LinkActor {
                 let partitions = prepared.plan.partitions();
                 partitions > 0 && self.ledger.positions().partitions_done() == partitions
             }),
+            account: self.account.clone(),
         });
     }
 
@@ -289,6 +292,7 @@ impl Worker for LinkActor {
             sight: Sight::new(),
             prepared: None,
             report: None,
+            account: Account::default(),
             generation: 0,
             working: false,
             ending: None,

@@ -130,7 +130,7 @@ impl Changes {
         // One row more than the batch holds tells whether it is the last.
         self.told_all = self.deleted.is_empty() && !self.fill(1).await?;
         let cursor = self.told_all.then(|| self.head.clone());
-        Ok(ChangeBatch { upserts, deletes, cursor })
+        Ok(ChangeBatch { upserts, deletes, cursor, ..ChangeBatch::default() })
     }
 
     /// Reads until so many rows are held; whether they are.

@@ -211,7 +211,7 @@ pub(crate) fn upserts(of: &[Owned]) -> ChangeBatch {
 
 pub(crate) fn changes(of: &[Owned], deletes: &[&str]) -> ChangeBatch {
     let upserts = (!of.is_empty()).then(|| rows(of));
-    ChangeBatch { upserts, deletes: deletes.iter().map(|id| (*id).to_owned()).collect(), cursor: None }
+    ChangeBatch { upserts, deletes: deletes.iter().map(|id| (*id).to_owned()).collect(), ..ChangeBatch::default() }
 }
 
 pub(crate) async fn scan(collection: &dyn Collection, range: KeyRange, order: ScanOrder, batch: usize) -> Vec<Owned> {

@@ -60,7 +60,7 @@ impl MemoryCollection {
             let upserts = self.batch(kept)?;
             let upserts = (!upserts.is_empty()).then_some(upserts);
             let deletes = gone.into_iter().map(str::to_owned).collect();
-            batches.push(ChangeBatch { upserts, deletes, cursor: None });
+            batches.push(ChangeBatch { upserts, deletes, ..ChangeBatch::default() });
         }
         if let Some(last) = batches.last_mut() {
             last.cursor = Some(self.cursor(&content));

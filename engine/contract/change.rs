@@ -1,3 +1,4 @@
+use super::Include;
 use crate::rows::RowBatch;
 use serde::{Deserialize, Serialize};
 
@@ -15,26 +16,38 @@ pub struct FeedHead {
     pub changed_at_ms: Option<i64>,
 }
 
-/// Changes to be applied together: deletes first, then upserts.
-#[derive(Clone, Debug)]
+/// Changes to be applied together: deletes first, then upserts, then patches. No id is in two of them.
+#[derive(Clone, Debug, Default)]
 pub struct ChangeBatch {
     /// Rows to insert or replace; ids are distinct.
     pub upserts: Option<RowBatch>,
+    /// Rows of which only some fields are known to have changed; ids are distinct.
+    pub patches: Vec<Patch>,
     /// Ids to remove; absent ones are ignored.
     pub deletes: Vec<String>,
     /// Once this batch is durable the feed has gone this far. `None` while more batches of the same step follow.
     pub cursor: Option<Cursor>,
 }
 
+/// New values for whole fields of rows that are there, as a log tells them that leaves out what did not change.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    /// The rows; fields that are not among [`fields`](Self::fields) are empty in them and mean nothing.
+    pub rows: RowBatch,
+    /// Which fields are replaced, each as a whole; the others stay as the store has them.
+    pub fields: Include,
+}
+
 impl ChangeBatch {
     /// Rows to insert or replace, nothing else.
     pub fn upserts(rows: RowBatch) -> Self {
-        Self { upserts: Some(rows), deletes: Vec::new(), cursor: None }
+        Self { upserts: Some(rows), ..Self::default() }
     }
 
     /// How many rows it touches.
     pub fn rows(&self) -> usize {
-        self.upserts.as_ref().map_or(0, RowBatch::len) + self.deletes.len()
+        let patched: usize = self.patches.iter().map(|patch| patch.rows.len()).sum();
+        self.upserts.as_ref().map_or(0, RowBatch::len) + patched + self.deletes.len()
     }
 }
 

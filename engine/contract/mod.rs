@@ -46,7 +46,7 @@ mod spec_version;
 
 pub use backend::{Backend, Descriptor, OpenMode, OpenOptions};
 pub use capability::{Capabilities, CaptureLevel, Fidelity, token};
-pub use change::{Applied, ChangeBatch, Cursor, FeedHead, WriteMode};
+pub use change::{Applied, ChangeBatch, Cursor, FeedHead, Patch, WriteMode};
 pub use collection::Collection;
 pub use enforce::{enforce, set_embedder};
 pub(crate) use error::kind_of_io;

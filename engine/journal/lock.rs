@@ -57,7 +57,7 @@ mod tests {
     use crate::link::LinkKind;
 
     fn spec(source: &str) -> LinkSpec {
-        LinkSpec { kind: LinkKind::Migrate, source: source.into(), target: "t".into(), collections: vec![] }
+        LinkSpec::new(LinkKind::Migrate, source, "t")
     }
 
     #[test]

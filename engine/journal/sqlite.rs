@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-const FORMAT: i64 = 1;
-
-const SCHEMA: &str = "
+/// What makes each format out of the one before it; a journal's format is how many of them it has had.
+const FORMATS: [&str; 1] = ["
 CREATE TABLE link (
     id TEXT PRIMARY KEY, spec TEXT NOT NULL, epoch INTEGER NOT NULL, plan TEXT, ending TEXT
 ) STRICT, WITHOUT ROWID;
@@ -23,7 +22,8 @@ CREATE TABLE feed (
     link TEXT NOT NULL REFERENCES link(id) ON DELETE CASCADE, collection INTEGER NOT NULL, cursor TEXT NOT NULL,
     PRIMARY KEY (link, collection)
 ) STRICT, WITHOUT ROWID;
-";
+"];
+const FORMAT: i64 = FORMATS.len() as i64;
 
 /// The journal of one machine: one SQLite file, mode 0600, each call one durable transaction.
 #[derive(Clone, Debug)]
@@ -92,8 +92,9 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if format_of(&transaction)? == 0 {
-        transaction.execute_batch(SCHEMA)?;
+    let has = usize::try_from(format_of(&transaction)?).unwrap_or(usize::MAX);
+    if has < FORMATS.len() {
+        FORMATS[has..].iter().try_for_each(|format| transaction.execute_batch(format))?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
     }
     transaction.commit()
@@ -230,7 +231,7 @@ mod tests {
     use crate::link::LinkKind;
 
     fn spec() -> LinkSpec {
-        LinkSpec { kind: LinkKind::Migrate, source: "s".into(), target: "t".into(), collections: vec![] }
+        LinkSpec::new(LinkKind::Migrate, "s", "t")
     }
 
     fn plan() -> Plan {

@@ -4,6 +4,7 @@
 //! durably gone. [`Machine`] decides what happens next from a [`LinkState`] and an input, without I/O and without a
 //! clock; the actors do what it says. [`Meter`] turns acknowledgements into rates and an ETA.
 
+mod account;
 mod backoff;
 mod event;
 mod machine;
@@ -13,12 +14,12 @@ mod position;
 mod spec;
 mod state;
 
+pub use account::{Account, ConvertedRows, PhaseTime, SetAside};
 pub use backoff::Backoff;
 pub use event::Event;
 pub use machine::{Effect, Failure, Input, Machine, Outcome, Work};
-
 pub use meter::{Eta, Meter, Rates};
 pub use plan::{CollectionPlan, Plan};
 pub use position::{Position, Positions};
-pub use spec::{LinkId, LinkKind, LinkSpec};
+pub use spec::{LinkId, LinkKind, LinkSpec, Overrides};
 pub use state::{LinkState, Phase};

@@ -101,7 +101,7 @@ fn copy(runtime: &Arc<Runtime>, source: &Path, target: &Path, verified: bool) ->
         backend,
     };
     let (from, to) = (format!("chroma:{}", source.display()), format!("lance:{}", target.display()));
-    let spec = LinkSpec { kind: LinkKind::Migrate, source: from.clone(), target: to.clone(), collections: vec![] };
+    let spec = LinkSpec::new(LinkKind::Migrate, from.as_str(), to.as_str());
     let (source, target) =
         (end(from, source, Arc::new(ChromaBackend::new())), end(to, target, Arc::new(LanceBackend::new())));
     let began = Instant::now();

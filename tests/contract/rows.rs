@@ -100,7 +100,7 @@ pub(crate) fn batch(rows: &[Written], width: u32) -> RowBatch {
 }
 
 pub(crate) fn deletes(ids: &[&str]) -> ChangeBatch {
-    ChangeBatch { upserts: None, deletes: ids.iter().map(|id| (*id).to_owned()).collect(), cursor: None }
+    ChangeBatch { deletes: ids.iter().map(|id| (*id).to_owned()).collect(), ..ChangeBatch::default() }
 }
 
 /// Every row by a scan in order of ids.

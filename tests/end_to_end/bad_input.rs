@@ -195,12 +195,11 @@ fn a_target_directory_that_cannot_be_written() {
 fn a_second_process_on_the_same_link_learns_the_first_ones_pid() {
     let scratch = Scratch::new();
     let (source, target, state) = (scratch.palace(), scratch.path("target"), scratch.path("state"));
-    let spec = LinkSpec {
-        kind: LinkKind::Migrate,
-        source: format!("chroma:{}", source.canonicalize().unwrap().display()),
-        target: format!("lance:{}", target.parent().unwrap().canonicalize().unwrap().join("target").display()),
-        collections: vec![],
-    };
+    let spec = LinkSpec::new(
+        LinkKind::Migrate,
+        format!("chroma:{}", source.canonicalize().unwrap().display()),
+        format!("lance:{}", target.parent().unwrap().canonicalize().unwrap().join("target").display()),
+    );
     let held = LinkLock::acquire(&state, &spec, &[]).unwrap();
     let run = Program::migrate(&source, &target, &state).run();
     assert_says(&run, REFUSED, &["in use by process", &std::process::id().to_string()]);

@@ -55,10 +55,8 @@ impl Migrate {
             None => wanted.clone(),
         };
         let spec = LinkSpec {
-            kind: LinkKind::Migrate,
-            source: source.address.clone(),
-            target: target.address.clone(),
             collections: self.collections.clone(),
+            ..LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str())
         };
         let Opened { journal, lock, mut session } = self.workshop.open(&spec, &[&wanted.address])?;
         if self.restart {

@@ -30,10 +30,8 @@ impl Mirror {
     pub(super) fn run(self) -> Result<Exit> {
         let (source, target) = ends(&self.source, &self.target)?;
         let spec = LinkSpec {
-            kind: LinkKind::Mirror,
-            source: source.address.clone(),
-            target: target.address.clone(),
             collections: self.collections,
+            ..LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str())
         };
         let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
         let options = self.workshop.options();

@@ -30,10 +30,8 @@ impl Exchange {
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target));
         };
         let request = LinkSpec {
-            kind: LinkKind::Migrate,
-            source: source.to_owned(),
-            target: target.to_string(),
             collections: collections.to_vec(),
+            ..LinkSpec::new(LinkKind::Migrate, source, target.to_string())
         };
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".palanquin-new-{}", request.id()));

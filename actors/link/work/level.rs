@@ -66,7 +66,7 @@ pub(super) async fn level(
         if deletes.is_empty() {
             return Ok(head.cursor);
         }
-        apply(desk, collection, pair, ChangeBatch { upserts: None, deletes, cursor: None }).await?;
+        apply(desk, collection, pair, ChangeBatch { deletes, ..ChangeBatch::default() }).await?;
     }
 }
 
@@ -106,7 +106,7 @@ async fn difference(batch: &RowBatch, there: &mut Digests) -> Result<ChangeBatch
         }
     }
     let upserts = if lacking == 0 { None } else { Some(upserts.finish().map_err(broken)?) };
-    Ok(ChangeBatch { upserts, deletes, cursor: None })
+    Ok(ChangeBatch { upserts, deletes, ..ChangeBatch::default() })
 }
 
 /// Ids and digests of a scan, in its order.

@@ -97,7 +97,7 @@ impl Changes {
         }
         self.told_all = self.deletes.is_empty() && self.read == self.upserts.len();
         let cursor = self.told_all.then(|| self.cursor.clone());
-        Ok(ChangeBatch { upserts, deletes, cursor })
+        Ok(ChangeBatch { upserts, deletes, cursor, ..ChangeBatch::default() })
     }
 }
 

@@ -102,7 +102,7 @@ async fn an_empty_batch_is_no_commit() {
     let palace = TestPalace::new().await;
     let collection = palace.collection().await;
     let before = collection.feed_head().await.unwrap();
-    let empty = ChangeBatch { upserts: Some(rows(&[])), deletes: Vec::new(), cursor: None };
+    let empty = ChangeBatch { upserts: Some(rows(&[])), deletes: Vec::new(), ..ChangeBatch::default() };
     assert_eq!(collection.apply(empty, WriteMode::Upsert).await.unwrap(), Applied::default());
     assert_eq!(collection.feed_head().await.unwrap(), before);
 }

@@ -160,7 +160,7 @@ fn identity(model: &str, dimension: u32) -> EmbedderIdentity {
 }
 
 async fn write(collection: &dyn Collection) -> Result<Applied> {
-    let changes = ChangeBatch { upserts: None, deletes: vec!["a".to_owned()], cursor: None };
+    let changes = ChangeBatch { deletes: vec!["a".to_owned()], ..ChangeBatch::default() };
     collection.apply(changes, WriteMode::Upsert).await
 }
 

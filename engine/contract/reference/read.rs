@@ -68,7 +68,7 @@ pub(in crate::contract) async fn delete<C: Collection + ?Sized>(collection: &C, 
     let ids = collection.get(&request).await?.ids;
     let mut deleted = 0;
     for ids in ids.chunks(DELETE_ROWS) {
-        let batch = ChangeBatch { upserts: None, deletes: ids.to_vec(), cursor: None };
+        let batch = ChangeBatch { deletes: ids.to_vec(), ..ChangeBatch::default() };
         deleted += collection.apply(batch, WriteMode::Upsert).await?.deleted;
     }
     Ok(deleted)

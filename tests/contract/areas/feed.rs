@@ -194,7 +194,7 @@ async fn one_step(drawers: &dyn Collection, rng: &mut StdRng, step: usize) {
         4 => {
             let gone = names.into_iter().filter(|id| rows.iter().all(|row| row.id != *id)).chain(["absent".into()]);
             let deletes = gone.chain([format!("row-{:05}", rng.random_range(40..50))]).collect();
-            let changes = ChangeBatch { upserts: Some(batch(&rows, WIDTH)), deletes, cursor: None };
+            let changes = ChangeBatch { upserts: Some(batch(&rows, WIDTH)), deletes, ..ChangeBatch::default() };
             drawers.apply(changes, WriteMode::Upsert).await.unwrap();
         }
         _ => {

@@ -123,8 +123,7 @@ impl Stage {
     /// A link in small steps, so that there is something to see.
     fn link(&self, kind: LinkKind, source: &PalaceSource, target: &PalaceSource) -> StartLink {
         let (source, target) = (source.clone(), target.clone());
-        let spec =
-            LinkSpec { kind, source: source.address.clone(), target: target.address.clone(), collections: vec![] };
+        let spec = LinkSpec::new(kind, source.address.as_str(), target.address.as_str());
         let options = LinkOptions { batch_rows: 8, commit_rows: 8, partition_rows: 100, ..LinkOptions::default() };
         StartLink { spec, source, target, options, lock: None }
     }

@@ -45,7 +45,7 @@ async fn next_change(collection: &Arc<dyn Collection>, number: u32, rng: &mut St
         .collect();
     if number.is_multiple_of(7) {
         let deletes = some.iter().map(|row| row.id.to_owned()).collect();
-        return Ok(ChangeBatch { upserts: None, deletes, cursor: None });
+        return Ok(ChangeBatch { deletes, ..ChangeBatch::default() });
     }
     let dimension = batches.first().map_or(0, RowBatch::dimension);
     let mut changed = RowBatchBuilder::with_capacity(some.len(), dimension);

@@ -1,0 +1,57 @@
+use super::Phase;
+use crate::contract::{MaintenanceResult, MaintenanceState};
+use serde::{Deserialize, Serialize};
+
+/// What a link did beside carrying rows, for its receipt. It covers every run of the link, as far as the journal knows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// Time spent in each phase by this run, in the order they were begun.
+    pub phases: Vec<PhaseTime>,
+    /// What the target could not hold as it was, and was changed.
+    pub conversions: Vec<ConvertedRows>,
+    /// Rows that were set aside.
+    pub dead_letters: Vec<SetAside>,
+    /// The target's state before its maintenance after the copy, and after it; empty where there was none.
+    pub maintenance_before: MaintenanceState,
+    /// See [`maintenance_before`](Self::maintenance_before).
+    pub maintenance_after: MaintenanceState,
+    /// The maintenance itself.
+    pub maintenance: Vec<MaintenanceResult>,
+}
+
+/// Time spent in a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseTime {
+    /// Which.
+    pub phase: Phase,
+    /// When it began, milliseconds since the epoch.
+    pub began_at_ms: i64,
+    /// How long it took, milliseconds.
+    pub took_ms: i64,
+}
+
+/// Rows of a collection that were converted in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConvertedRows {
+    /// The collection, by its name in the source.
+    pub collection: String,
+    /// What was done, as a sentence.
+    pub conversion: String,
+    /// How many rows.
+    pub count: u64,
+    /// Their ids, as many as are worth listing.
+    pub ids: Vec<String>,
+}
+
+/// A row that was set aside: a dead letter without its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// The collection, by its name in the source.
+    pub collection: String,
+    /// Its id.
+    pub id: String,
+    /// Kind of the refusal.
+    pub reason: String,
+    /// What the target said, without row content.
+    pub detail: String,
+}
