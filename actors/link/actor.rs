@@ -8,7 +8,9 @@ use crate::supervise::{Exit, Heartbeat, Monitor, Watchdog, Worker};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
 use palanquin_engine::contract::{Error, ErrorKind};
 use palanquin_engine::journal::{Ending, JournalError};
-use palanquin_engine::link::{Account, Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase};
+use palanquin_engine::link::{
+    Account, Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase,
+};
 use palanquin_engine::parity::{ParityReport, Verdict};
 use rand::SeedableRng;
 use rand::rngs::StdRng;

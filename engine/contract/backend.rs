@@ -1,6 +1,6 @@
 use super::{
-    Capabilities, CaptureLevel, EmbedderIdentity, Error, ErrorKind, Fidelity, MaintenanceKind, Metric, Palace,
-    PalaceRef, Result, SpecVersion,
+    Capabilities, CaptureLevel, Check, EmbedderIdentity, Error, ErrorKind, Fidelity, MaintenanceKind, Metric, Palace,
+    PalaceRef, Purpose, Result, SpecVersion,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -75,6 +75,13 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// `PalaceNotFound` where nothing is, unless the mode creates; `NotAPalace` where something else is.
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>>;
+
+    /// What only this store can tell of whether a palace is fit for a purpose: versions, permissions, free disk, locks held
+    /// and by whom. Writes nothing, anywhere. What core can tell by itself (models, metrics, widths) is not repeated here.
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        let _ = (palace, purpose);
+        Vec::new()
+    }
 
     /// Lets go of whatever is kept open for a palace; safe for one that was never opened (§2.6). Handles on it answer
     /// `BackendClosed` from then on, which [`enforce`](super::enforce()) sees to: an adapter only frees resources here.

@@ -10,7 +10,7 @@ mod palace;
 #[cfg(test)]
 mod tests;
 
-use super::{Backend, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Result, token};
+use super::{Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, token};
 use async_trait::async_trait;
 use gate::{Gate, Gates};
 use identity::Warned;
@@ -75,6 +75,10 @@ impl Backend for Enforced {
 
     fn detect(&self, path: &Path) -> bool {
         self.backend.detect(path)
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        self.backend.preflight(palace, purpose).await
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
