@@ -3,7 +3,7 @@ use crate::board::{Board, Connection};
 use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
-use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
+use crate::link::{Cascade, Limits, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
 use crate::palace::{Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
 use crate::supervise::{ChildSpec, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
@@ -140,6 +140,7 @@ impl Root {
             journal: Arc::clone(&self.journal),
             board: self.board.clone(),
             credit: Credit::of_bytes(options.credit_bytes),
+            limits: Limits::new(options.max_rows_per_second, options.max_bytes_per_second, options.max_source_latency),
             options,
             crew: Default::default(),
             standing: Default::default(),
@@ -315,6 +316,9 @@ fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
         backend: descriptor.name,
         capabilities: descriptor.capabilities.clone(),
         fidelity: descriptor.fidelity,
+        conversions: descriptor.conversions,
+        readers: descriptor.readers,
+        writers: descriptor.writers,
         actor,
     }
 }

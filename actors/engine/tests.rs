@@ -1,5 +1,7 @@
 //! Links between palaces in memory, with faults where only an adapter can put them.
 
+mod share;
+
 use super::root::Request;
 use super::{Engine, PalaceSource, StartLink};
 use crate::board::{ActKind, Connection, MaintenanceRun, RunState, Snapshot};
@@ -13,6 +15,7 @@ use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Pha
 use palanquin_engine::parity::Verdict;
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use palanquin_memory::{Fault, Faults, MemoryBackend, Point};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -25,12 +28,15 @@ const COLLECTION: &str = "mempalace_drawers";
 struct World {
     runtime: Arc<Runtime>,
     source: Arc<MemoryBackend>,
-    target: Arc<MemoryBackend>,
+    target: Arc<dyn Backend>,
     journal: Arc<dyn Journal>,
     _state: tempfile::TempDir,
     source_faults: Faults,
     target_faults: Faults,
     credit_bytes: u64,
+    max_dead_letters: u64,
+    filter: Option<serde_json::Value>,
+    renames: BTreeMap<String, String>,
 }
 
 fn rows(range: std::ops::Range<u32>, document: &str) -> RowBatch {
@@ -61,6 +67,9 @@ impl World {
             source_faults,
             target_faults,
             credit_bytes: 64 << 20,
+            max_dead_letters: 0,
+            filter: None,
+            renames: BTreeMap::new(),
         };
         world.change(|collection| async move {
             collection.apply(ChangeBatch::upserts(rows(0..ROWS, "first")), WriteMode::Append).await.unwrap();
@@ -82,16 +91,20 @@ impl World {
         });
     }
 
+    fn share(&self, kind: LinkKind) -> LinkSpec {
+        LinkSpec { filter: self.filter.clone(), renames: self.renames.clone(), ..Self::spec(kind) }
+    }
+
     fn spec(kind: LinkKind) -> LinkSpec {
         LinkSpec::new(kind, "memory:source", "memory:target")
     }
 
     fn engine(&self, kind: LinkKind) -> Running {
         let engine = Engine::start(Arc::clone(&self.journal), Arc::clone(&self.runtime)).unwrap();
-        let end = |name: &str, backend: &Arc<MemoryBackend>| PalaceSource {
+        let end = |name: &str, backend: Arc<dyn Backend>| PalaceSource {
             address: format!("memory:{name}"),
             palace: reference(name),
-            backend: Arc::clone(backend) as Arc<dyn Backend>,
+            backend,
         };
         let options = LinkOptions {
             credit_bytes: self.credit_bytes,
@@ -100,21 +113,29 @@ impl World {
             commit_rows: 30,
             poll_every: Duration::from_millis(5),
             patience: Duration::from_secs(3),
+            max_dead_letters: self.max_dead_letters,
             ..LinkOptions::default()
         };
-        let (source, target) = (end("source", &self.source), end("target", &self.target));
+        let source: Arc<dyn Backend> = Arc::clone(&self.source) as _;
+        let (source, target) = (end("source", source), end("target", Arc::clone(&self.target)));
         let (commands, obeyed) = mpsc::unbounded_channel();
         engine.obey(obeyed, &self.runtime);
-        engine.start_link(StartLink { spec: Self::spec(kind), source, target, options, lock: None }).unwrap();
-        Running { engine, commands, id: Self::spec(kind).id(), runtime: Arc::clone(&self.runtime) }
+        let spec = self.share(kind);
+        let id = spec.id();
+        engine.start_link(StartLink { spec, source, target, options, lock: None }).unwrap();
+        Running { engine, commands, id, runtime: Arc::clone(&self.runtime) }
     }
 
     /// Ids and documents of the target.
     fn copied(&self) -> Vec<(String, String)> {
+        self.copied_to(COLLECTION)
+    }
+
+    fn copied_to(&self, name: &str) -> Vec<(String, String)> {
         use futures::TryStreamExt;
         self.runtime.block_on(async {
             let palace = self.target.open(&reference("target"), OpenMode::Write.into()).await.unwrap();
-            let collection = palace.collection(COLLECTION).await.unwrap();
+            let collection = palace.collection(name).await.unwrap();
             let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1000 };
             let batches: Vec<RowBatch> = collection.scan(scan).try_collect().await.unwrap();
             let rows = batches.iter().flat_map(RowBatch::rows);

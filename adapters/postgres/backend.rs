@@ -5,7 +5,8 @@ use crate::maintenance;
 use crate::palace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Descriptor, Fidelity, Metric, OpenOptions, Palace, PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, Conversion, Descriptor, Fidelity, Metric, OpenOptions, Palace, PalaceRef, Result,
+    SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +117,9 @@ fn descriptor() -> Descriptor {
         metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
         capture: None,
         fidelity: Fidelity::Exact,
+        conversions: &[Conversion::NulInText],
+        readers: 4,
+        writers: 2,
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! [`LinkSpec`] says what was asked for. [`Plan`] fixes the partitions, once. [`Positions`] say how far each has
 //! durably gone. [`Machine`] decides what happens next from a [`LinkState`] and an input, without I/O and without a
-//! clock; the actors do what it says. [`Meter`] turns acknowledgements into rates and an ETA.
+//! clock; the actors do what it says. What a link carries of a collection, and as what, is told by [`as_copied`]. [`Meter`] turns acknowledgements into rates and an ETA.
 
 mod account;
+mod as_copied;
 mod backoff;
 mod event;
 mod machine;
@@ -15,6 +16,7 @@ mod spec;
 mod state;
 
 pub use account::{Account, ConvertedRows, PhaseTime, SetAside};
+pub use as_copied::{as_copied, passing};
 pub use backoff::Backoff;
 pub use event::Event;
 pub use machine::{Effect, Failure, Input, Machine, Outcome, Work};

@@ -5,7 +5,7 @@ use palanquin_tests::{Finished, Program, Scratch, files_below};
 use std::path::Path;
 
 /// A palace of its own in the test server's database.
-fn palace(name: &str) -> String {
+pub(crate) fn palace(name: &str) -> String {
     let server = std::env::var("PALANQUIN_TEST_POSTGRES").expect("run the tests with tests/run");
     format!("{server}?palace={name}-{}", std::process::id())
 }

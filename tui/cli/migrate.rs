@@ -1,5 +1,6 @@
 use super::overwrite::Exchange;
 use super::plan::Plan;
+use super::share::Share;
 use super::workshop::{Opened, Workshop, ends};
 use super::{Face, address, overwrite, restart};
 use crate::exit_code::Exit;
@@ -20,9 +21,8 @@ pub(super) struct Migrate {
     /// The palace to make: lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     target: Address,
-    /// Copy only this collection (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
+    #[command(flatten)]
+    share: Share,
     /// Replace the target, once the new copy is verified; until then it stays as it is
     #[arg(long)]
     overwrite: bool,
@@ -42,11 +42,11 @@ impl Migrate {
     pub(super) fn run(self) -> Result<Exit> {
         if self.dry_run {
             let json = self.face.choose() == output::Face::Json;
-            return Plan::of(self.source, self.target, self.collections, json).run();
+            return Plan::of(self.source, self.target, self.share, json).run();
         }
         let (source, wanted) = ends(&self.source, &self.target)?;
         let exchange = if self.overwrite {
-            Some(Exchange::of(&self.target, &wanted, &source.address, &self.collections)?)
+            Some(Exchange::of(&self.target, &wanted, &source.address, &self.share)?)
         } else {
             None
         };
@@ -54,10 +54,8 @@ impl Migrate {
             Some(exchange) => Registry::new().target(&exchange.staging(wanted.backend.descriptor().name))?,
             None => wanted.clone(),
         };
-        let spec = LinkSpec {
-            collections: self.collections.clone(),
-            ..LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str())
-        };
+        let spec = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str());
+        let spec = self.share.apply(spec)?;
         let Opened { journal, lock, mut session } = self.workshop.open(&spec, &[&wanted.address])?;
         if self.restart {
             session.wait(restart::forget(&journal, &spec, &target))?;

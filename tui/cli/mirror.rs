@@ -1,3 +1,4 @@
+use super::share::Share;
 use super::workshop::{Opened, Workshop, ends};
 use super::{Face, address};
 use crate::exit_code::Exit;
@@ -16,9 +17,8 @@ pub(super) struct Mirror {
     /// The palace to make and keep equal: lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     target: Address,
-    /// Follow only this collection (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
+    #[command(flatten)]
+    share: Share,
     #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
@@ -29,10 +29,8 @@ impl Mirror {
     /// Copies, then follows until it is stopped; the same command goes on where it was.
     pub(super) fn run(self) -> Result<Exit> {
         let (source, target) = ends(&self.source, &self.target)?;
-        let spec = LinkSpec {
-            collections: self.collections,
-            ..LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str())
-        };
+        let spec = LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str());
+        let spec = self.share.apply(spec)?;
         let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
         let options = self.workshop.options();
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;

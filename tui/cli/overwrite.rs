@@ -1,5 +1,6 @@
 //! Replacing a target: the new copy is made and verified beside it, then takes its place in one step.
 
+use super::share::Share;
 use palanquin_actors::PalaceSource;
 use palanquin_config::Address;
 use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result, token};
@@ -23,16 +24,13 @@ impl Exchange {
     ///
     /// # Errors
     /// `UnsupportedCapability` for a target that is no directory: it has no place that could be exchanged.
-    pub(super) fn of(target: &Address, wanted: &PalaceSource, source: &str, collections: &[String]) -> Result<Self> {
+    pub(super) fn of(target: &Address, wanted: &PalaceSource, source: &str, share: &Share) -> Result<Self> {
         let in_directory = wanted.backend.descriptor().capabilities.has(token::LOCAL_MODE);
         let Some(path) = target.path().filter(|_| in_directory) else {
             let detail = "--overwrite replaces a directory, which this target is not";
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target));
         };
-        let request = LinkSpec {
-            collections: collections.to_vec(),
-            ..LinkSpec::new(LinkKind::Migrate, source, target.to_string())
-        };
+        let request = share.apply(LinkSpec::new(LinkKind::Migrate, source, target.to_string()))?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".palanquin-new-{}", request.id()));
         let staging = path.with_file_name(name);

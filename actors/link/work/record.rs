@@ -33,7 +33,10 @@ pub(super) async fn leave(desk: &Desk, report: &mut ParityReport, pairs: &[super
         source: setup.source.address.clone(),
         target_backend: setup.target.backend.to_owned(),
         rows: collections.iter().map(|collection| collection.rows).sum(),
-        lossless: is_lossless(&setup.source.capabilities, &setup.target.capabilities, models_agree, report),
+        // What was converted is not what the source has.
+        lossless: setup.spec.is_of_the_whole_palace()
+            && setup.journal.converted(&setup.id).await?.is_empty()
+            && is_lossless(&setup.source.capabilities, &setup.target.capabilities, models_agree, report),
         verified: report.verdict() == Verdict::Equal,
         flags: Vec::new(),
         collections,

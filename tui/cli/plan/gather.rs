@@ -5,6 +5,7 @@ use palanquin_engine::contract::{
     Collection, CollectionInfo, EmbedderIdentity, Error, ErrorKind, Health, KeyRange, Metric, OpenMode, Result,
     ScanOrder, ScanRequest, token,
 };
+use palanquin_engine::link::LinkSpec;
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ pub(super) struct Asked<'a> {
     /// The target's directory, if it is one.
     pub(super) directory: Option<&'a Path>,
     pub(super) overlap: bool,
-    pub(super) collections: &'a [String],
+    pub(super) spec: &'a LinkSpec,
 }
 
 /// What a migration would do.
@@ -62,13 +63,15 @@ struct Probe {
 pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
     let Asked { source, target, .. } = asked;
     let open = source.backend.open(&source.palace, OpenMode::Read.into()).await?;
-    let wanted = wanted(open.collections().await?, asked.collections, &source.address)?;
+    let wanted = wanted(open.collections().await?, &asked.spec.collections, &source.address)?;
     let mut collections = Vec::new();
     let mut read = Probe::default();
     for info in wanted {
         let collection = open.collection(&info.name).await?;
         let probe = probe(collection.as_ref()).await.map_err(|error| error.in_palace(&source.address))?;
-        let partitions = collection.cut(LinkOptions::default().partition_rows).await?.len();
+        let readers = source.backend.descriptor().readers.max(target.backend.descriptor().writers);
+        let rows_per_partition = LinkOptions::default().rows_per_partition(info.rows, readers);
+        let partitions = collection.cut(rows_per_partition).await?.len();
         collections.push(planned(info, &probe, partitions));
         read.rows += probe.rows;
         read.took += probe.took;
@@ -141,6 +144,7 @@ fn lossless(asked: &Asked<'_>) -> (bool, String) {
         None
     };
     match missing {
+        _ if !asked.spec.is_of_the_whole_palace() => (false, "only a part of the palace was asked for".to_owned()),
         Some((backend, token)) => (false, format!("{backend} does not advertise {token}")),
         None => {
             let because = format!(

@@ -5,6 +5,7 @@ mod checks;
 mod gather;
 mod text;
 
+use super::share::Share;
 use super::{address, once};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
@@ -14,6 +15,7 @@ use clap::Args;
 pub(crate) use gather::MigrationPlan;
 use palanquin_config::Address;
 use palanquin_engine::contract::Result;
+use palanquin_engine::link::{LinkKind, LinkSpec};
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -24,17 +26,16 @@ pub(super) struct Plan {
     /// The palace that would be made
     #[arg(value_parser = address)]
     target: Address,
-    /// Only this collection (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
+    #[command(flatten)]
+    share: Share,
     /// One JSON object on standard output
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Plan {
-    pub(super) fn of(source: Address, target: Address, collections: Vec<String>, json: bool) -> Self {
-        Self { source, target, collections, json }
+    pub(super) fn of(source: Address, target: Address, share: Share, json: bool) -> Self {
+        Self { source, target, share, json }
     }
 
     /// Prints the plan. Refused if a check says that the migration would be.
@@ -42,12 +43,14 @@ impl Plan {
         let registry = Registry::new();
         let source = registry.source(&self.source)?;
         let target = registry.target(&self.target)?;
+        let spec = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str());
+        let spec = self.share.apply(spec)?;
         let asked = gather::Asked {
             source: &source,
             target: &target,
             directory: self.target.path(),
             overlap: self.source.overlaps(&self.target),
-            collections: &self.collections,
+            spec: &spec,
         };
         let Some(plan) = once::run(gather::gather(asked))? else { return Ok(Exit::Interrupted) };
         output::print(&if self.json { json::plan(&plan) } else { text::of(&plan) });
