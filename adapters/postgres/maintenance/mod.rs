@@ -6,10 +6,10 @@
 mod health;
 mod run;
 mod state;
-mod vector_index;
+pub(crate) mod vector_index;
 mod worker;
 
-pub(crate) use health::health;
+pub(crate) use health::{ITERATIVE, health, version_of};
 pub(crate) use run::run;
 pub(crate) use state::state;
 

@@ -112,7 +112,7 @@ impl Run<'_> {
             return Ok((false, json!({"reason": "the column takes vectors of any width, which no index does"})));
         }
         let indexes = self.indexes(standing).await?;
-        if indexes.iter().any(|index| index.is_being_built) {
+        if indexes.iter().any(|index| index.building.is_some()) {
             return Ok((false, json!({"reason": "another session is building an index"})));
         }
         if let Some(mib) = self.palace.index_memory_mib {
