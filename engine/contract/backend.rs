@@ -83,6 +83,23 @@ pub trait Backend: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Puts one palace in another's place: what was in `target` is gone and `target` holds what `staging` held, which is
+    /// no palace any more. All at once: a crash leaves the one or the other, never a mixture; durable when it returns.
+    /// Handles on either are to be closed before, and opened anew after. The rows are not looked at: that what is in
+    /// `staging` is what should be there was verified before.
+    ///
+    /// Asked again after its answer was lost, it finds no `staging`; whether it was done is told by `target`.
+    ///
+    /// # Errors
+    /// `PalaceNotFound` where nothing is at `staging`; `InvalidRequest` for two palaces that cannot be exchanged;
+    /// `Busy` while others hold either; `UnsupportedCapability` from a store whose palaces are directories, which are
+    /// exchanged as such.
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        let _ = staging;
+        let detail = format!("backend {} does not put one palace in another's place", self.descriptor().name);
+        Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target))
+    }
+
     /// Lets go of whatever is kept open for a palace; safe for one that was never opened (§2.6). Handles on it answer
     /// `BackendClosed` from then on, which [`enforce`](super::enforce()) sees to: an adapter only frees resources here.
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

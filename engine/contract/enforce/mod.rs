@@ -110,6 +110,17 @@ impl Backend for Enforced {
         Ok(Arc::new(EnforcedPalace::new(opened, standing)))
     }
 
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        if target == staging {
+            let detail = "a palace cannot be put in its own place";
+            return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(target));
+        }
+        // Handles on what is replaced would speak of what is gone.
+        self.gates.close(target);
+        self.gates.close(staging);
+        self.backend.replace(target, staging).await
+    }
+
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {
         self.gates.close(palace);
         self.backend.close_palace(palace).await
