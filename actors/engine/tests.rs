@@ -105,7 +105,9 @@ impl World {
         let (source, target) = (end("source", &self.source), end("target", &self.target));
         let (commands, obeyed) = mpsc::unbounded_channel();
         engine.obey(obeyed, &self.runtime);
-        engine.start_link(StartLink { spec: Self::spec(kind), source, target, options, lock: None }).unwrap();
+        engine
+            .start_link(StartLink { spec: Self::spec(kind), source, target, options, replaces: None, lock: None })
+            .unwrap();
         Running { engine, commands, id: Self::spec(kind).id(), runtime: Arc::clone(&self.runtime) }
     }
 

@@ -2,10 +2,11 @@ use super::actor::Order;
 use super::crew::Crew;
 use crate::board::{ActKind, Board};
 use crate::credit::Credit;
+use crate::engine::Replaced;
 use crate::palace::PalaceActor;
 use crate::supervise::Monitor;
 use actix::Addr;
-use palanquin_engine::contract::{Capabilities, Fidelity, Finding};
+use palanquin_engine::contract::{Capabilities, Fidelity, Finding, MaintenanceKind, Metric};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::{Account, LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
@@ -29,6 +30,8 @@ pub struct LinkOptions {
     pub commit_bytes: usize,
     /// Time between two looks at a feed that had nothing new.
     pub poll_every: Duration,
+    /// Whether a verified copy's target gets its indexes and statistics.
+    pub maintain: bool,
     /// Longest time without a sign of life from the work in hand.
     pub patience: Duration,
     /// Seed of every random choice.
@@ -44,6 +47,7 @@ impl Default for LinkOptions {
             commit_rows: 10_000,
             commit_bytes: 24 << 20,
             poll_every: Duration::from_millis(250),
+            maintain: true,
             patience: Duration::from_secs(120),
             seed: 0,
         }
@@ -96,6 +100,8 @@ pub(crate) struct PalaceEnd {
     pub(crate) address: String,
     pub(crate) backend: &'static str,
     pub(crate) capabilities: Capabilities,
+    pub(crate) metrics: &'static [Metric],
+    pub(crate) maintenance_kinds: &'static [MaintenanceKind],
     pub(crate) fidelity: Fidelity,
     pub(crate) actor: Addr<PalaceActor>,
 }
@@ -111,6 +117,7 @@ pub(crate) struct LinkSetup {
     pub(crate) board: Board,
     pub(crate) credit: Credit,
     pub(crate) options: LinkOptions,
+    pub(crate) replaces: Option<Arc<Replaced>>,
     pub(crate) crew: Crew,
     pub(crate) standing: Standing,
     pub(crate) restarts: Arc<AtomicU32>,
