@@ -15,4 +15,4 @@ pub mod supervise;
 
 pub use command::Command;
 pub use engine::{Engine, EngineError, PalaceSource, Replaced, StartLink};
-pub use link::{LinkEnd, LinkOptions};
+pub use link::{LinkEnd, LinkOptions, maintenance_after_a_copy};

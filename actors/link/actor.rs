@@ -313,8 +313,9 @@ impl Worker for LinkActor {
 
     fn from_spec(setup: LinkSetup) -> Self {
         Self {
-            machine: Machine::new(setup.spec.kind)
-                .with_maintenance(setup.options.maintain && !work::kinds(setup.target.maintenance_kinds).is_empty()),
+            machine: Machine::new(setup.spec.kind).with_maintenance(
+                setup.options.maintain && !work::maintenance_after_a_copy(setup.target.maintenance_kinds).is_empty(),
+            ),
             ledger: Ledger::default(),
             sight: Sight::new(),
             prepared: None,

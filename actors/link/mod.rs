@@ -15,3 +15,4 @@ mod work;
 pub(crate) use actor::{Cascade, LinkActor, Order, PalaceLost};
 pub use setup::{LinkEnd, LinkOptions};
 pub(crate) use setup::{LinkSetup, PalaceEnd};
+pub use work::maintenance_after_a_copy;

@@ -86,6 +86,25 @@ impl Configuration {
         }
     }
 
+    /// The place of a palace that an entry like this, of this name, would have.
+    ///
+    /// # Errors
+    /// An entry that does not say where the palace is.
+    pub fn place(
+        &self,
+        name: &str,
+        entry: &PalaceEntry,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Found, ConfigurationError> {
+        self.entry(name, entry, environment)
+    }
+
+    /// Whether palaces of a backend lie where its own entry says.
+    pub fn has_a_place_of_its_own(&self, backend: &str) -> bool {
+        let options = self.backends.get(backend).map(|entry| &entry.options);
+        options.is_some_and(|options| options.contains_key("uri") || options.contains_key("url"))
+    }
+
     fn entry(
         &self,
         name: &str,

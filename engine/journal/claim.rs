@@ -52,6 +52,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Records how it ended.
     async fn end(&self, link: &LinkId, epoch: u64, ending: &Ending) -> Result<(), JournalError>;
 
+    /// Takes back that it has ended: what it has made is to be looked at again. Plan and positions stay.
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;
+
     /// Forgets a link, its plan and its positions.
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;
 }

@@ -214,6 +214,16 @@ impl Journal for SqliteJournal {
         .await
     }
 
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            transaction.execute("UPDATE link SET ending = NULL WHERE id = ?1", [&link.0])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
         let link = link.clone();
         self.transact(move |transaction| {
@@ -256,6 +266,19 @@ mod tests {
         assert_eq!(again.positions.partition(0, 1), at("m", 5));
         assert_eq!(again.positions.feed(0), Some(&Cursor("c".into())));
         assert_eq!(again.ending, None);
+    }
+
+    #[tokio::test]
+    async fn a_link_that_is_reopened_has_its_plan_and_no_ending() {
+        let state = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(state.path()).unwrap();
+        let claim = journal.claim(&spec()).await.unwrap();
+        journal.store_plan(&claim.link, claim.epoch, &plan()).await.unwrap();
+        journal.end(&claim.link, claim.epoch, &Ending { verified: true, at_ms: 1 }).await.unwrap();
+        journal.reopen(&claim.link, claim.epoch).await.unwrap();
+        let again = journal.claim(&spec()).await.unwrap();
+        assert_eq!((again.plan, again.ending), (Some(plan()), None));
+        assert!(matches!(journal.reopen(&claim.link, claim.epoch).await, Err(JournalError::Fenced(_))));
     }
 
     #[tokio::test]

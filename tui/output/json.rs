@@ -1,4 +1,4 @@
-use crate::cli::{Inspection, MigrationPlan};
+use crate::cli::{Inspection, Migrated, MigrationPlan};
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
@@ -33,6 +33,7 @@ enum Content<'a> {
     Backend { backend: Described<'a> },
     Plan { plan: &'a MigrationPlan },
     LogEntry { entry: &'a LogEntry },
+    Migrations { palaces: &'a [Migrated] },
     Note { text: &'a str },
     Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
 }
@@ -99,6 +100,10 @@ pub(crate) fn backend(backend: &Descriptor) -> String {
 
 pub(crate) fn plan(plan: &MigrationPlan) -> String {
     line(Content::Plan { plan })
+}
+
+pub(crate) fn migrations(palaces: &[Migrated]) -> String {
+    line(Content::Migrations { palaces })
 }
 
 pub(crate) fn log_entry(entry: &LogEntry) -> String {

@@ -24,7 +24,7 @@ pub(in crate::link) struct Upkeep {
 }
 
 /// The kinds that are run after a copy into a backend that advertises these.
-pub(in crate::link) fn kinds(advertised: &'static [MaintenanceKind]) -> Vec<&'static MaintenanceKind> {
+pub fn maintenance_after_a_copy(advertised: &'static [MaintenanceKind]) -> Vec<&'static MaintenanceKind> {
     let find = |name: &&str| advertised.iter().find(|kind| kind.name == *name);
     AFTER_A_COPY.iter().filter_map(find).collect()
 }
@@ -45,7 +45,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
 async fn all(desk: &Desk, upkeep: &mut Upkeep) -> Result<()> {
     let target = connect(&desk.setup.target.actor, OpenMode::Create, false).await?;
     upkeep.before = target.maintenance_state().await?;
-    for kind in kinds(desk.setup.target.maintenance_kinds) {
+    for kind in maintenance_after_a_copy(desk.setup.target.maintenance_kinds) {
         match one(desk, target.as_ref(), kind.name).await {
             Ok(result) => upkeep.results.push(result),
             Err(error) => desk.tell(News::Found(maintenance_failed(kind.name, &error.what()))),
