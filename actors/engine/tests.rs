@@ -122,7 +122,7 @@ impl World {
         engine.obey(obeyed, &self.runtime);
         let spec = self.share(kind);
         let id = spec.id();
-        engine.start_link(StartLink { spec, source, target, options, lock: None }).unwrap();
+        engine.start_link(StartLink { spec, source, target, options, replaces: None, lock: None }).unwrap();
         Running { engine, commands, id, runtime: Arc::clone(&self.runtime) }
     }
 

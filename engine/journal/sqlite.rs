@@ -221,6 +221,16 @@ impl Journal for SqliteJournal {
         .await
     }
 
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            transaction.execute("UPDATE link SET ending = NULL WHERE id = ?1", [&link.0])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn links(&self) -> Result<Vec<KnownLink>, JournalError> {
         self.transact(letters::links).await
     }
