@@ -82,12 +82,16 @@ impl Delivery {
         let mut found = Found::default();
         let batch = self.with_letters(pair, batch).await?;
         let touched = self.touched_letters(pair, &batch);
+        let as_it_was = batch.upserts.clone();
         let batch = self.converted(pair, batch, &mut found).await?;
         if batch.rows() > 0 {
             self.apply(pair, target, batch, mode, &mut found).await?;
         }
-        let Found { refusals, mut converted } = found;
+        let Found { mut refusals, mut converted } = found;
         let refused: BTreeSet<String> = refusals.iter().map(|refusal| refusal.letter.about.id.clone()).collect();
+        if converted.iter().any(|(_, id)| refused.contains(id)) {
+            as_it_was.iter().for_each(|rows| unconvert(&mut refusals, rows));
+        }
         self.set_aside(pair, refusals).await?;
         converted.retain(|(_, id)| !refused.contains(id));
         self.note_converted(pair, &converted).await?;
@@ -412,6 +416,16 @@ impl Delivery {
 /// Whether a batch failed for one of its rows.
 fn is_of_a_row(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::RowRefused | ErrorKind::DimensionMismatch)
+}
+
+/// Gives dead letters the content the source's rows have.
+fn unconvert(refusals: &mut [Refusal], rows: &RowBatch) {
+    let source: BTreeMap<&str, Row<'_>> = rows.rows().map(|row| (row.id, row)).collect();
+    for Refusal { letter, .. } in refusals {
+        if let Some(row) = source.get(letter.about.id.as_str()) {
+            *letter = DeadLetter::of(*row, letter.about.clone(), letter.at_ms);
+        }
+    }
 }
 
 /// The ids of which there is no row.

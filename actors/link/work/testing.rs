@@ -19,15 +19,14 @@ use palanquin_engine::contract::{
 use palanquin_engine::journal::{Journal, SqliteJournal};
 use palanquin_engine::link::{CollectionPlan, LinkKind, LinkSpec, Plan, Position, Positions, as_copied};
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
-use palanquin_memory::{Fault, Faults, MemoryBackend, MemoryStorage, Point};
+use palanquin_memory::{Faults, MemoryBackend, MemoryStorage};
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Far beyond what any copy here takes, in virtual time: a deadlock ends here.

@@ -180,6 +180,17 @@ async fn a_filtered_copy_holds_what_passes_under_its_new_name_and_positions_pass
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_filter_that_nothing_passes_comes_to_its_end() {
+    let mut world = World::new(calm(), calm(), Faults::default());
+    world.spec.filter = Some(serde_json::json!({"room": "nowhere"}));
+    world.fill("c", numbered(0..500)).await;
+    let (done, told) = world.run().await;
+    assert!(matches!(done, Ok(Done::Copied)), "{done:?}");
+    assert_eq!(told.positions.lock().unwrap().partitions_done(), 9);
+    assert!(world.rows(&world.target, "target", "c").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_target_forces_is_converted_counted_once_and_what_nothing_makes_fit_is_set_aside() {
     let mut world = World::new(calm(), calm(), Faults::default());
     world.conversions = &Conversion::ALL;

@@ -117,6 +117,21 @@ async fn a_dead_letter_is_known_to_the_next_run_and_counts_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_row_that_is_refused_though_it_was_converted_is_kept_as_the_source_has_it() {
+    let mut world = World::new(calm(), Weather::new(0, Duration::ZERO, "b␀d"), Faults::default());
+    world.conversions = &Conversion::ALL;
+    world.options.max_dead_letters = 1;
+    world.fill("c", batch([])).await;
+    let (prepared, delivery) = begun(&world).await;
+    delivery.deliver_changes(&prepared.pairs[0], upserts(&[("a", "b\0d"), ("b", "\0")])).await.unwrap();
+    let kept = world.journal.dead_letter(&world.spec.id(), "c", "a").await.unwrap().unwrap();
+    assert_eq!(kept.document.as_deref(), Some("b\0d"));
+    let converted = world.journal.converted(&world.spec.id()).await.unwrap();
+    assert_eq!(converted[0].ids, ["b"]);
+    assert_eq!(target(&world).await, owned([("b", "␀")]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_of_nothing_but_refused_rows_is_given_up_as_soon_as_there_are_too_many() {
     let weather = Weather::new(0, Duration::ZERO, "bad");
     let world = World::new(calm(), Arc::clone(&weather), Faults::default());
