@@ -75,6 +75,8 @@ impl Exit {
             Outcome::Different => Self::Different,
             Outcome::Interrupted => Self::Interrupted,
             Outcome::Halted(_) if end.copied => Self::NotVerified,
+            // It is found by writing the rows around it.
+            Outcome::Halted(failure) if failure.kind == ErrorKind::RowRefused => Self::Halted,
             Outcome::Halted(failure) => match Self::of_kind(failure.kind) {
                 Self::BadInput | Self::Refused if end.rows > 0 => Self::Halted,
                 exit => exit,

@@ -44,6 +44,13 @@ fn page(backends: &[Box<dyn Backend>]) -> String {
     row(&of_each("metrics", &|backend| {
         backend.descriptor().metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(", ")
     }));
+    row(&of_each("converts", &|backend| {
+        let conversions = backend.descriptor().conversions.iter().map(|conversion| conversion.name());
+        let conversions = conversions.collect::<Vec<_>>().join(", ");
+        if conversions.is_empty() { "nothing".to_owned() } else { conversions }
+    }));
+    row(&of_each("scans of a collection at once", &|backend| backend.descriptor().readers.to_string()));
+    row(&of_each("writers of a collection at once", &|backend| backend.descriptor().writers.to_string()));
     let own = backends.iter().flat_map(|backend| backend.descriptor().capabilities.iter());
     let own: BTreeSet<&str> = own.filter(|token| !token::KNOWN.contains(token)).collect();
     for token in token::KNOWN.into_iter().chain(own) {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use palanquin_contract::interpose::{Between, interpose};
 use palanquin_engine::contract::{Applied, Conversion, Descriptor, Error, Finding, Result};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A target that refuses rows whose document is `bad`, forces conversions, and has not heard of anything else.
 struct Picky(&'static [Conversion]);
@@ -21,6 +22,23 @@ impl Between for Picky {
             true => Err(Error::new(ErrorKind::RowRefused, "a row that does not fit")),
             false => behind.apply(batch, mode).await,
         }
+    }
+}
+
+/// A target that has a row written to its source, where the copy has been already, while it takes the first rows.
+struct Meddling(Arc<MemoryBackend>, AtomicBool);
+
+#[async_trait]
+impl Between for Meddling {
+    async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            let source = self.0.open(&reference("source"), OpenMode::Write.into()).await?;
+            let collection = source.collection(COLLECTION).await?;
+            let mut row = RowBatchBuilder::with_capacity(1, 4);
+            row.push(Row { id: "before-all", document: None, metadata: "{}", embedding: None }).unwrap();
+            collection.apply(ChangeBatch::upserts(row.finish().unwrap()), WriteMode::Upsert).await?;
+        }
+        behind.apply(batch, mode).await
     }
 }
 
@@ -168,6 +186,21 @@ fn a_copy_with_dead_letters_is_never_equal_and_says_which_rows_are_missing() {
         end.report.unwrap().collections[0].differences.iter().map(|row| row.id().to_owned()).collect::<Vec<_>>();
     assert_eq!(missing, ["x-1", "x-2"]);
     assert_eq!(running.wait_until(|_| true).links[0].dead_letters, 2);
+    running.engine.shut_down();
+}
+
+#[test]
+fn a_source_that_changes_under_the_copy_is_told_and_the_copy_is_not_called_lossless() {
+    let mut world = World::new();
+    let meddling = Meddling(Arc::clone(&world.source), AtomicBool::new(false));
+    world.target = interpose(Arc::clone(&world.target), Arc::new(meddling));
+    let mut running = world.engine(LinkKind::Migrate);
+    let end = running.end();
+    assert_eq!(end.outcome, Outcome::Different, "{}", running.reasons());
+    let report = end.report.unwrap();
+    let ids: Vec<_> = report.collections[0].differences.iter().map(|row| row.id()).collect();
+    assert_eq!(ids, ["before-all"]);
+    assert!(!world.lossless());
     running.engine.shut_down();
 }
 

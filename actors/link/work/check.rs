@@ -221,6 +221,7 @@ async fn open_pairs(
         pairs.push(Pair {
             name: name.to_owned(),
             target_name: target_name.clone(),
+            dimension: planned.spec.dimension,
             as_copied: as_copied(Arc::clone(&from), filter, desk.conversions_made()),
             source: from,
             target: to,

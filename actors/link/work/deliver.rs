@@ -3,6 +3,9 @@
 //!
 //! A dead letter is in the journal before the position passes its row, and leaves it when the row has arrived or is gone.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Desk, News, Pair, Prepared};
 use crate::clock::now_ms;
 use palanquin_engine::contract::{
@@ -79,12 +82,16 @@ impl Delivery {
         let mut found = Found::default();
         let batch = self.with_letters(pair, batch).await?;
         let touched = self.touched_letters(pair, &batch);
+        let as_it_was = batch.upserts.clone();
         let batch = self.converted(pair, batch, &mut found).await?;
         if batch.rows() > 0 {
             self.apply(pair, target, batch, mode, &mut found).await?;
         }
-        let Found { refusals, mut converted } = found;
+        let Found { mut refusals, mut converted } = found;
         let refused: BTreeSet<String> = refusals.iter().map(|refusal| refusal.letter.about.id.clone()).collect();
+        if converted.iter().any(|(_, id)| refused.contains(id)) {
+            as_it_was.iter().for_each(|rows| unconvert(&mut refusals, rows));
+        }
         self.set_aside(pair, refusals).await?;
         converted.retain(|(_, id)| !refused.contains(id));
         self.note_converted(pair, &converted).await?;
@@ -104,8 +111,7 @@ impl Delivery {
         for Patch { rows, fields } in patches {
             let known = self.known_among(pair, &rows);
             if !known.is_empty() {
-                let there =
-                    reread(pair, &known, rows.dimension()).await.map_err(|error| self.at_source(pair, error))?;
+                let there = reread(pair, &known).await.map_err(|error| self.at_source(pair, error))?;
                 deletes.extend(lacking(&known, &there));
                 whole.push(there);
             }
@@ -132,7 +138,7 @@ impl Delivery {
         let mut changed: Vec<RowBatch> = upserts.into_iter().collect();
         for patch in patches {
             let ids: Vec<String> = patch.rows.ids().iter().flatten().map(str::to_owned).collect();
-            let there = reread(pair, &ids, patch.rows.dimension()).await?;
+            let there = reread(pair, &ids).await?;
             deletes.extend(lacking(&ids, &there));
             changed.push(there);
         }
@@ -168,7 +174,7 @@ impl Delivery {
                 fitting.push(Patch { rows, fields });
             }
             found.converted.extend(of_patch.converted);
-            found.refusals.extend(self.whole(pair, of_patch.refusals, rows.dimension()).await?);
+            found.refusals.extend(self.whole(pair, of_patch.refusals).await?);
         }
         Ok(ChangeBatch { upserts, patches: fitting, deletes, cursor })
     }
@@ -226,13 +232,13 @@ impl Delivery {
             self.apply_rows(pair, target, rows, found).await?;
         }
         for patch in patches {
-            let (ids, dimension) = (patch.rows.ids().clone(), patch.rows.dimension());
+            let ids = patch.rows.ids().clone();
             let alone = ChangeBatch { patches: vec![patch], ..ChangeBatch::default() };
             match self.attempt(pair, target, alone, WriteMode::Upsert).await {
                 Err(error) if is_of_a_row(&error) => {
                     // A part of a row cannot be kept for later: the rows are taken whole.
                     let ids: Vec<String> = ids.iter().flatten().map(str::to_owned).collect();
-                    let rows = reread(pair, &ids, dimension).await.map_err(|error| self.at_source(pair, error))?;
+                    let rows = reread(pair, &ids).await.map_err(|error| self.at_source(pair, error))?;
                     if let Some(rows) = self.fit(pair, &rows, found)? {
                         self.apply_rows(pair, target, rows, found).await?;
                     }
@@ -310,12 +316,12 @@ impl Delivery {
 
     /// The refusals of rows of which only some fields were given, with the rows as the source has them now. One that is
     /// gone meanwhile is no longer refused.
-    async fn whole(&self, pair: &Pair, refused: Vec<Refusal>, dimension: u32) -> Result<Vec<Refusal>> {
+    async fn whole(&self, pair: &Pair, refused: Vec<Refusal>) -> Result<Vec<Refusal>> {
         if refused.is_empty() {
             return Ok(refused);
         }
         let ids: Vec<String> = refused.iter().map(|refusal| refusal.letter.about.id.clone()).collect();
-        let rows = reread(pair, &ids, dimension).await.map_err(|error| self.at_source(pair, error))?;
+        let rows = reread(pair, &ids).await.map_err(|error| self.at_source(pair, error))?;
         let mut errors: BTreeMap<String, Error> =
             refused.into_iter().map(|refusal| (refusal.letter.about.id, refusal.error)).collect();
         let whole = rows.rows().filter_map(|row| Some(self.refusal(pair, row, errors.remove(row.id)?)));
@@ -412,6 +418,16 @@ fn is_of_a_row(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::RowRefused | ErrorKind::DimensionMismatch)
 }
 
+/// Gives dead letters the content the source's rows have.
+fn unconvert(refusals: &mut [Refusal], rows: &RowBatch) {
+    let source: BTreeMap<&str, Row<'_>> = rows.rows().map(|row| (row.id, row)).collect();
+    for Refusal { letter, .. } in refusals {
+        if let Some(row) = source.get(letter.about.id.as_str()) {
+            *letter = DeadLetter::of(*row, letter.about.clone(), letter.at_ms);
+        }
+    }
+}
+
 /// The ids of which there is no row.
 fn lacking(ids: &[String], there: &RowBatch) -> Vec<String> {
     let there: BTreeSet<&str> = there.ids().iter().flatten().collect();
@@ -419,7 +435,7 @@ fn lacking(ids: &[String], there: &RowBatch) -> Vec<String> {
 }
 
 /// Rows of the source by their ids, whole, as they are now.
-async fn reread(pair: &Pair, ids: &[String], dimension: u32) -> Result<RowBatch> {
+async fn reread(pair: &Pair, ids: &[String]) -> Result<RowBatch> {
     let selection = Selection::ids(ids);
     let found = pair.source.get(&GetRequest { include: Include::ALL, ..GetRequest::of(selection) }).await?;
     let lists = RowLists {
@@ -428,7 +444,7 @@ async fn reread(pair: &Pair, ids: &[String], dimension: u32) -> Result<RowBatch>
         metadatas: Some(found.metadatas),
         embeddings: found.embeddings,
     };
-    lists.into_batch(dimension)
+    lists.into_batch(pair.dimension)
 }
 
 fn broken(error: RowSchemaError) -> Error {

@@ -13,6 +13,8 @@ mod gate;
 mod level;
 mod maintain;
 mod record;
+#[cfg(test)]
+mod testing;
 mod verify;
 
 use super::crew::Shift;
@@ -70,6 +72,8 @@ pub(super) struct Pair {
     /// Its name in the source.
     pub(super) name: String,
     pub(super) target_name: String,
+    /// Width of its vectors.
+    pub(super) dimension: u32,
     /// As it is.
     pub(super) source: Arc<dyn Collection>,
     /// As the target is to hold it: filtered and converted. What a comparison reads.
