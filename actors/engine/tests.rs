@@ -1,7 +1,10 @@
 //! Links between palaces in memory, with faults where only an adapter can put them.
 
+mod gate;
+mod maintenance;
+
 use super::root::Request;
-use super::{Engine, PalaceSource, StartLink};
+use super::{Engine, PalaceSource, Replaced, StartLink};
 use crate::board::{ActKind, Connection, MaintenanceRun, RunState, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
@@ -87,11 +90,25 @@ impl World {
     }
 
     fn engine(&self, kind: LinkKind) -> Running {
+        self.engine_of(Self::spec(kind), Arc::clone(&self.target) as Arc<dyn Backend>, None)
+    }
+
+    fn engine_of(&self, spec: LinkSpec, target: Arc<dyn Backend>, replaces: Option<Replaced>) -> Running {
+        self.engine_between(spec, Arc::clone(&self.source) as Arc<dyn Backend>, target, replaces)
+    }
+
+    fn engine_between(
+        &self,
+        spec: LinkSpec,
+        source: Arc<dyn Backend>,
+        target: Arc<dyn Backend>,
+        replaces: Option<Replaced>,
+    ) -> Running {
         let engine = Engine::start(Arc::clone(&self.journal), Arc::clone(&self.runtime)).unwrap();
-        let end = |name: &str, backend: &Arc<MemoryBackend>| PalaceSource {
+        let end = |name: &str, backend: Arc<dyn Backend>| PalaceSource {
             address: format!("memory:{name}"),
             palace: reference(name),
-            backend: Arc::clone(backend) as Arc<dyn Backend>,
+            backend,
         };
         let options = LinkOptions {
             credit_bytes: self.credit_bytes,
@@ -102,13 +119,12 @@ impl World {
             patience: Duration::from_secs(3),
             ..LinkOptions::default()
         };
-        let (source, target) = (end("source", &self.source), end("target", &self.target));
+        let (source, target) = (end("source", source), end("target", target));
         let (commands, obeyed) = mpsc::unbounded_channel();
         engine.obey(obeyed, &self.runtime);
-        engine
-            .start_link(StartLink { spec: Self::spec(kind), source, target, options, replaces: None, lock: None })
-            .unwrap();
-        Running { engine, commands, id: Self::spec(kind).id(), runtime: Arc::clone(&self.runtime) }
+        let id = spec.id();
+        engine.start_link(StartLink { spec, source, target, options, replaces, lock: None }).unwrap();
+        Running { engine, commands, id, runtime: Arc::clone(&self.runtime) }
     }
 
     /// Ids and documents of the target.
