@@ -87,8 +87,8 @@ fn maintenance_that_is_interrupted_ends_on_the_server_and_says_what_it_left() {
     let mut maintain = Command::new(Program::path());
     maintain.args(["maintain", &database, "reindex"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = maintain.spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let before: Vec<String> = lines.take_while(|line| !line.contains("waiting for writers")).collect();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let before: Vec<String> = lines.by_ref().take_while(|line| !line.contains("waiting for writers")).collect();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
