@@ -4,7 +4,7 @@ use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
 use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
-use crate::palace::{Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
+use crate::palace::{Cancel, Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
 use crate::supervise::{ChildSpec, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use palanquin_engine::contract::advice::operator_sentence;
@@ -165,6 +165,11 @@ impl Root {
             Command::Maintain { palace, kind } => {
                 if let Some(known) = self.palaces.iter().find(|known| known.source.address == palace && known.alive) {
                     known.actor.do_send(Maintain(kind));
+                }
+            }
+            Command::CancelMaintenance { palace, run } => {
+                if let Some(known) = self.palaces.iter().find(|known| known.source.address == palace && known.alive) {
+                    known.actor.do_send(Cancel(run));
                 }
             }
             Command::Drain => {

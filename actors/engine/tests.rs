@@ -412,6 +412,75 @@ fn maintenance_is_run_in_turn_and_told_while_the_link_goes_on() {
 }
 
 #[test]
+fn a_run_that_is_cancelled_ends_says_where_it_was_and_gives_way_to_the_next() {
+    let world = World::new();
+    let running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    world.target_faults.inject(Point::Maintain, 0, Fault::Hang);
+    let palace = || "memory:target".to_owned();
+    let runs = |snapshot: &Snapshot| {
+        let target = snapshot.palaces.iter().find(|known| known.address == palace());
+        target.map(|known| known.runs.clone()).unwrap_or_default()
+    };
+    let send = |command| running.commands.send(command).unwrap();
+    send(Command::Maintain { palace: palace(), kind: "compact".into() });
+    send(Command::Maintain { palace: palace(), kind: "polish".into() });
+    running.wait_until(|snapshot| {
+        runs(snapshot).first().is_some_and(|run| matches!(&run.state, RunState::Running { step: Some(_) }))
+    });
+    send(Command::CancelMaintenance { palace: palace(), run: 2 });
+    send(Command::CancelMaintenance { palace: palace(), run: 1 });
+    let snapshot = running
+        .wait_until(|snapshot| runs(snapshot).iter().all(|run| !run.is_under_way() && run.ended_at_ms.is_some()));
+    let reasons: Vec<_> = runs(&snapshot)
+        .into_iter()
+        .map(|run| match run.state {
+            RunState::Cancelled { reason } => reason,
+            state => panic!("{state:?}"),
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        ["by the operator, while looking for rows that were deleted", "by the operator, before it began"]
+    );
+    let told = |to: &str| snapshot.events.iter().any(|entry| entry.event.to == to);
+    assert!(told("compact cancelled") && told("polish cancelled"), "{:?}", snapshot.events);
+    // What it held it holds no more.
+    send(Command::Maintain { palace: palace(), kind: "compact".into() });
+    let snapshot = running
+        .wait_until(|snapshot| runs(snapshot).get(2).is_some_and(|run| matches!(&run.state, RunState::Ended { .. })));
+    let RunState::Ended { status, .. } = &runs(&snapshot)[2].state else { panic!() };
+    assert_ne!(*status, MaintenanceStatus::AlreadyRunning);
+    assert_eq!(snapshot.links[0].state, live, "the link goes on");
+    running.engine.shut_down();
+}
+
+#[test]
+fn the_programs_end_cuts_a_run_off_before_the_palace_is_closed() {
+    let world = World::new();
+    let mut running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    world.target_faults.inject(Point::Maintain, 0, Fault::Hang);
+    running.commands.send(Command::Maintain { palace: "memory:target".into(), kind: "compact".into() }).unwrap();
+    running.wait_until(|snapshot| {
+        let palace = snapshot.palaces.iter().find(|palace| palace.address == "memory:target");
+        palace
+            .and_then(|palace| palace.runs.first())
+            .is_some_and(|run| matches!(run.state, RunState::Running { step: Some(_) }))
+    });
+    let board = running.engine.board();
+    running.engine.drain();
+    running.end();
+    running.engine.shut_down();
+    let snapshot = board.borrow().clone();
+    let palace = snapshot.palaces.iter().find(|palace| palace.address == "memory:target").unwrap();
+    assert!(matches!(palace.runs[0].state, RunState::Cancelled { .. }), "{:?}", palace.runs);
+    assert_eq!(palace.connection, Connection::Closed);
+}
+
+#[test]
 fn a_mirror_whose_place_in_the_feed_is_lost_compares_everything_and_goes_on() {
     let world = World::new();
     let mut running = world.engine(LinkKind::Mirror);

@@ -1,6 +1,6 @@
 use super::{
-    Capabilities, CaptureLevel, Check, EmbedderIdentity, Error, ErrorKind, Fidelity, MaintenanceKind, Metric, Palace,
-    PalaceRef, Purpose, Result, SpecVersion,
+    Capabilities, CaptureLevel, Check, CollectionSpec, EmbedderIdentity, Error, ErrorKind, Fidelity, MaintenanceKind,
+    Metric, Palace, PalaceRef, Purpose, Result, SpecVersion,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -80,6 +80,13 @@ pub trait Backend: Send + Sync + 'static {
     /// and by whom. Writes nothing, anywhere. What core can tell by itself (models, metrics, widths) is not repeated here.
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
         let _ = (palace, purpose);
+        Vec::new()
+    }
+
+    /// What only this store can tell of a collection that is to be made in it: that it is too wide for its index, say. No
+    /// I/O. Of what it could not hold at all it says so here too.
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        let _ = spec;
         Vec::new()
     }
 

@@ -36,11 +36,23 @@ impl There {
 
 /// Runs `work` until it is done; Ctrl-C and SIGTERM cut it off, which leaves a palace whole. `None` if they did.
 pub(super) fn run<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    run_or(work, async { Ok(()) })
+}
+
+/// As [`run`]; work that was cut off is followed by `clear_up`, which another signal cuts off.
+pub(super) fn run_or<T>(
+    work: impl Future<Output = Result<T>>,
+    clear_up: impl Future<Output = Result<()>>,
+) -> Result<Option<T>> {
     let runtime = session::runtime()?;
     let mut signals = session::signals(&runtime)?;
     runtime.block_on(async {
         tokio::select! {
-            done = work => done.map(Some),
+            done = work => return done.map(Some),
+            _ = signals.next() => {}
+        }
+        tokio::select! {
+            cleared = clear_up => cleared.map(|()| None),
             _ = signals.next() => Ok(None),
         }
     })

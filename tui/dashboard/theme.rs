@@ -225,6 +225,8 @@ impl Theme {
         let (symbol, word, tone) = match state {
             RunState::Queued => (Symbol::Planned, "queued", Tone::Held),
             RunState::Running { .. } => (Symbol::Copying, "running", Tone::Busy),
+            RunState::Cancelling => (Symbol::Draining, "cancelling", Tone::Held),
+            RunState::Cancelled { .. } => (Symbol::Interrupted, "cancelled", Tone::Held),
             RunState::Ended { status, .. } => ended(status),
             RunState::Failed { .. } => (Symbol::Halted, "failed", Tone::Bad),
         };
@@ -248,7 +250,9 @@ impl Theme {
             "live" | "done" | "open" | "healthy" | "ran" => Tone::Good,
             "waiting" | "degraded" => Tone::Warn,
             "halted" | "failed" | "unavailable" => Tone::Bad,
-            "paused" | "draining" | "interrupted" | "queued" | "already_running" => Tone::Held,
+            "paused" | "draining" | "interrupted" | "queued" | "already_running" | "cancelling" | "cancelled" => {
+                Tone::Held
+            }
             "checking" | "copying" | "verifying" | "maintaining" | "catching up" | "opening" | "running" => Tone::Busy,
             _ => Tone::Plain,
         }

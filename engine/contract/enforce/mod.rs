@@ -10,7 +10,10 @@ mod palace;
 #[cfg(test)]
 mod tests;
 
-use super::{Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, token};
+use super::{
+    Backend, Check, CollectionSpec, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result,
+    token,
+};
 use async_trait::async_trait;
 use gate::{Gate, Gates};
 use identity::Warned;
@@ -108,6 +111,10 @@ impl Backend for Enforced {
             warned: self.warned.clone(),
         };
         Ok(Arc::new(EnforcedPalace::new(opened, standing)))
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        self.backend.remarks(spec)
     }
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {

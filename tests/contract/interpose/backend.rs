@@ -1,7 +1,9 @@
 use super::Between;
 use super::palace::InterposedPalace;
 use async_trait::async_trait;
-use palanquin_engine::contract::{Backend, Check, Descriptor, OpenOptions, Palace, PalaceRef, Purpose, Result};
+use palanquin_engine::contract::{
+    Backend, Check, CollectionSpec, Descriptor, OpenOptions, Palace, PalaceRef, Purpose, Result,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,6 +36,10 @@ impl Backend for InterposedBackend {
 
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
         self.behind.preflight(palace, purpose).await
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        self.behind.remarks(spec)
     }
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {

@@ -98,6 +98,8 @@ fn run_signs(theme: &Theme, width: usize, lines: &mut Vec<Line<'static>>) {
     let runs = [
         (RunState::Queued, "waits for the run before it"),
         (RunState::Running { step: None }, "being done; everything else goes on"),
+        (RunState::Cancelling, "being stopped, in the store too"),
+        (RunState::Cancelled { reason: String::new() }, "cancelled; nothing of it runs, the palace is whole"),
         (ended(MaintenanceStatus::Ran), "done, and durable"),
         (ended(MaintenanceStatus::Noop), "there was nothing to do"),
         (ended(MaintenanceStatus::AlreadyRunning), "another run held the work; this one did nothing"),
