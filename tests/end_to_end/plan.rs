@@ -36,7 +36,7 @@ fn a_plan_tells_what_would_be_copied_and_writes_nothing() {
             (&"known_match".into(), &1.into()),
             "{drawers}"
         );
-        assert_eq!(plan["gaps"][0]["token"], "supports_contains_fast", "{}", plan["gaps"]);
+        assert_eq!(plan["gaps"], serde_json::json!([]));
     }
     assert!(files_below(&source) == before, "planning changed the source");
     assert!(!target.exists() && !scratch.path("state").exists());
