@@ -194,6 +194,22 @@ pub struct Act {
     pub status: ActStatus,
 }
 
+/// What sets the pace of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limiter {
+    /// The source is read as fast as it gives.
+    Source,
+    /// Rows wait for the target.
+    Target,
+    /// The operator's limit of rows per second.
+    RowsPerSecond,
+    /// The operator's limit of bytes per second.
+    BytesPerSecond,
+    /// Consideration for a source whose reads have become slow.
+    SourceLatency,
+}
+
 /// One link.
 #[derive(Clone, Debug, Serialize)]
 pub struct LinkView {
@@ -231,6 +247,12 @@ pub struct LinkView {
     pub credit_used: u64,
     /// Bytes of credit in all.
     pub credit_total: u64,
+    /// What sets its pace now, while it copies.
+    pub limiter: Option<Limiter>,
+    /// Rows the target refused and that were set aside.
+    pub dead_letters: u64,
+    /// Rows that were converted.
+    pub converted: u64,
     /// Failures in a row.
     pub attempt: u32,
     /// Times its actor was restarted.

@@ -3,7 +3,7 @@ use crate::board::{Board, Connection};
 use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
-use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
+use crate::link::{Cascade, Limits, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
 use crate::palace::{Cancel, Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
 use crate::supervise::{ChildSpec, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
@@ -140,6 +140,7 @@ impl Root {
             journal: Arc::clone(&self.journal),
             board: self.board.clone(),
             credit: Credit::of_bytes(options.credit_bytes),
+            limits: Limits::new(options.max_rows_per_second, options.max_bytes_per_second, options.max_source_latency),
             options,
             replaces: replaces.map(Arc::new),
             crew: Default::default(),
@@ -323,6 +324,9 @@ fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
         metrics: descriptor.metrics,
         maintenance_kinds: descriptor.maintenance_kinds,
         fidelity: descriptor.fidelity,
+        conversions: descriptor.conversions,
+        readers: descriptor.readers,
+        writers: descriptor.writers,
         actor,
     }
 }

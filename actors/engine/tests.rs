@@ -2,6 +2,7 @@
 
 mod gate;
 mod maintenance;
+mod share;
 
 use super::root::Request;
 use super::{Engine, PalaceSource, Replaced, StartLink};
@@ -16,6 +17,7 @@ use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Pha
 use palanquin_engine::parity::Verdict;
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use palanquin_memory::{Fault, Faults, MemoryBackend, Point};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -28,12 +30,15 @@ const COLLECTION: &str = "mempalace_drawers";
 struct World {
     runtime: Arc<Runtime>,
     source: Arc<MemoryBackend>,
-    target: Arc<MemoryBackend>,
+    target: Arc<dyn Backend>,
     journal: Arc<dyn Journal>,
     _state: tempfile::TempDir,
     source_faults: Faults,
     target_faults: Faults,
     credit_bytes: u64,
+    max_dead_letters: u64,
+    filter: Option<serde_json::Value>,
+    renames: BTreeMap<String, String>,
 }
 
 fn rows(range: std::ops::Range<u32>, document: &str) -> RowBatch {
@@ -64,6 +69,9 @@ impl World {
             source_faults,
             target_faults,
             credit_bytes: 64 << 20,
+            max_dead_letters: 0,
+            filter: None,
+            renames: BTreeMap::new(),
         };
         world.change(|collection| async move {
             collection.apply(ChangeBatch::upserts(rows(0..ROWS, "first")), WriteMode::Append).await.unwrap();
@@ -85,12 +93,16 @@ impl World {
         });
     }
 
+    fn share(&self, kind: LinkKind) -> LinkSpec {
+        LinkSpec { filter: self.filter.clone(), renames: self.renames.clone(), ..Self::spec(kind) }
+    }
+
     fn spec(kind: LinkKind) -> LinkSpec {
         LinkSpec::new(kind, "memory:source", "memory:target")
     }
 
     fn engine(&self, kind: LinkKind) -> Running {
-        self.engine_of(Self::spec(kind), Arc::clone(&self.target) as Arc<dyn Backend>, None)
+        self.engine_of(self.share(kind), Arc::clone(&self.target) as Arc<dyn Backend>, None)
     }
 
     fn engine_of(&self, spec: LinkSpec, target: Arc<dyn Backend>, replaces: Option<Replaced>) -> Running {
@@ -117,6 +129,7 @@ impl World {
             commit_rows: 30,
             poll_every: Duration::from_millis(5),
             patience: Duration::from_secs(3),
+            max_dead_letters: self.max_dead_letters,
             ..LinkOptions::default()
         };
         let (source, target) = (end("source", source), end("target", target));
@@ -129,10 +142,14 @@ impl World {
 
     /// Ids and documents of the target.
     fn copied(&self) -> Vec<(String, String)> {
+        self.copied_to(COLLECTION)
+    }
+
+    fn copied_to(&self, name: &str) -> Vec<(String, String)> {
         use futures::TryStreamExt;
         self.runtime.block_on(async {
             let palace = self.target.open(&reference("target"), OpenMode::Write.into()).await.unwrap();
-            let collection = palace.collection(COLLECTION).await.unwrap();
+            let collection = palace.collection(name).await.unwrap();
             let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1000 };
             let batches: Vec<RowBatch> = collection.scan(scan).try_collect().await.unwrap();
             let rows = batches.iter().flat_map(RowBatch::rows);

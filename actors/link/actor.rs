@@ -9,7 +9,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnH
 use palanquin_engine::contract::{Error, ErrorKind};
 use palanquin_engine::journal::{Ending, JournalError};
 use palanquin_engine::link::{
-    Account, Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase,
+    Account, Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase, SetAside,
 };
 use palanquin_engine::parity::{ParityReport, Verdict};
 use rand::SeedableRng;
@@ -166,6 +166,19 @@ impl LinkActor {
                     self.sight.without_vector(&planned.spec.name, ids);
                 }
             }
+            News::SetAside(letters) => {
+                let kept = &mut self.account.dead_letters;
+                let is_new = |old: &SetAside| {
+                    !letters.iter().any(|new| (&new.collection, &new.id) == (&old.collection, &old.id))
+                };
+                kept.retain(is_new);
+                kept.extend(letters);
+            }
+            News::Released { collection, ids } => {
+                let stays = |letter: &SetAside| letter.collection != collection || !ids.contains(&letter.id);
+                self.account.dead_letters.retain(stays);
+            }
+            News::Converted(rows) => self.account.conversions = rows,
             News::Compared { end, rows } => self.sight.compared(end, rows),
             News::Found(finding) => self.sight.found(finding),
             News::Maintaining { kind, step } => self.sight.maintenance = Some(MaintenanceView { kind, step }),
@@ -191,6 +204,8 @@ impl LinkActor {
             Ok(Ok(Done::Checked(prepared))) => {
                 self.ledger = Ledger::from_journal(prepared.positions.clone());
                 let copied = prepared.is_copied();
+                self.account.dead_letters.clone_from(&prepared.dead_letters);
+                self.account.conversions.clone_from(&prepared.converted);
                 self.prepared = Some(prepared);
                 Input::Checked { copied }
             }
@@ -260,7 +275,7 @@ impl LinkActor {
             link: self.setup.id.clone(),
             outcome,
             report: self.report.clone(),
-            findings: self.sight.findings(),
+            findings: self.sight.findings(&self.account),
             rows: self.ledger.positions().rows(),
             copied: self.prepared.as_ref().is_some_and(|prepared| {
                 let partitions = prepared.plan.partitions();
@@ -295,7 +310,7 @@ impl LinkActor {
 
     fn publish(&self) {
         let plan = self.prepared.as_ref().map(|prepared| &prepared.plan);
-        let view = link_view(&self.setup, &self.machine, plan, self.ledger.positions(), &self.sight);
+        let view = link_view(&self.setup, &self.machine, plan, self.ledger.positions(), &self.sight, &self.account);
         self.setup.board.show_link(view);
     }
 

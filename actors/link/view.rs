@@ -2,7 +2,7 @@ use super::setup::LinkSetup;
 use crate::board::{Act, Lag, LinkView, MaintenanceView, ParityView, Trend};
 use crate::clock::now_ms;
 use palanquin_engine::contract::{Finding, Severity};
-use palanquin_engine::link::{Eta, LinkState, Machine, Meter, Phase, Plan, Positions};
+use palanquin_engine::link::{Account, Eta, LinkState, Machine, Meter, Phase, Plan, Positions};
 use palanquin_engine::parity::{End, ParityReport, Verdict};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -54,8 +54,8 @@ impl Sight {
         bare.ids.extend(ids.into_iter().take(room));
     }
 
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        let finding = |(collection, bare): (&String, &Bare)| Finding {
+    pub(super) fn findings(&self, account: &Account) -> Vec<Finding> {
+        let bare = |(collection, bare): (&String, &Bare)| Finding {
             severity: Severity::Error,
             name: "rows-without-vector".to_owned(),
             summary: format!(
@@ -64,7 +64,30 @@ impl Sight {
             ),
             rows: bare.ids.clone(),
         };
-        self.bare.iter().map(finding).chain(self.found.iter().cloned()).collect()
+        let mut findings: Vec<Finding> = self.bare.iter().map(bare).collect();
+        let letters = &account.dead_letters;
+        if let Some(first) = letters.first() {
+            findings.push(Finding {
+                severity: Severity::Error,
+                name: "dead-letters".to_owned(),
+                summary: format!(
+                    "{} set aside because the target refused them, and not in the target as the source has them: {}, …",
+                    if letters.len() == 1 { "1 row was".to_owned() } else { format!("{} rows were", letters.len()) },
+                    first.detail
+                ),
+                rows: letters.iter().take(LISTED).map(|letter| letter.id.clone()).collect(),
+            });
+        }
+        for converted in &account.conversions {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                name: "converted-rows".to_owned(),
+                summary: format!("in {} rows of {} {}", converted.count, converted.collection, converted.conversion),
+                rows: converted.ids.iter().take(LISTED).cloned().collect(),
+            });
+        }
+        findings.extend(self.found.iter().cloned());
+        findings
     }
 
     /// Keeps a finding; work that is repeated finds it again, and once is enough.
@@ -121,6 +144,7 @@ pub(super) fn link_view(
     plan: Option<&Plan>,
     positions: &Positions,
     sight: &Sight,
+    account: &Account,
 ) -> LinkView {
     let now = now_ms();
     let (rows_done, rows_total) = (positions.rows(), plan.map(Plan::rows));
@@ -148,11 +172,14 @@ pub(super) fn link_view(
         lag: sight.lag.clone(),
         credit_used: setup.credit.used(),
         credit_total: setup.credit.total(),
+        limiter: copying.then(|| setup.limits.limiter(&setup.credit)),
+        dead_letters: account.dead_letters.len() as u64,
+        converted: account.conversions.iter().map(|rows| rows.count).sum(),
         attempt: machine.attempt(),
         restarts: setup.restarts.load(Ordering::Relaxed),
         parity: sight.parity.clone(),
         maintenance: sight.maintenance.clone(),
-        findings: sight.findings(),
+        findings: sight.findings(account),
         act: sight.act.clone(),
     }
 }

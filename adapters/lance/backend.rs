@@ -55,6 +55,9 @@ impl LanceBackend {
             metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Version),
             fidelity: Fidelity::Exact,
+            conversions: &[],
+            readers: 2,
+            writers: 1,
         };
         Self { descriptor, sync, upkeep: Upkeep::default() }
     }

@@ -1,9 +1,10 @@
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use arrow_array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow_array::{Array, BooleanArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
 use std::sync::Arc;
 
 /// The schema rows travel in: `id` (not null), `document`, `metadata` (canonical JSON text, not null), `embedding`
@@ -153,6 +154,16 @@ impl RowBatch {
     /// `length` rows from `offset`, without copying.
     pub fn slice(&self, offset: usize, length: usize) -> Self {
         Self(self.0.slice(offset, length))
+    }
+
+    /// The rows for which `keep`, one per row, says so.
+    ///
+    /// # Errors
+    /// If there are not as many answers as rows.
+    pub fn kept(&self, keep: Vec<bool>) -> Result<Self, RowSchemaError> {
+        filter_record_batch(&self.0, &BooleanArray::from(keep))
+            .map(Self)
+            .map_err(|error| RowSchemaError { column: "*", problem: error.to_string() })
     }
 
     fn vectors(&self) -> &FixedSizeListArray {

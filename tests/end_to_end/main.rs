@@ -6,6 +6,7 @@ mod chroma_feed;
 mod chroma_filters;
 mod chroma_freeze;
 mod configuration;
+mod dead_letters;
 mod demo;
 mod faults;
 mod gate;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A palace of its own in the test server's database.
-fn palace(name: &str) -> String {
+pub(crate) fn palace(name: &str) -> String {
     let server = std::env::var("PALANQUIN_TEST_POSTGRES").expect("run the tests with tests/run");
     format!("{server}?palace={name}-{}", std::process::id())
 }

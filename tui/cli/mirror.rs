@@ -1,3 +1,4 @@
+use super::share::Share;
 use super::workshop::{Opened, Workshop, ends};
 use super::{Face, given};
 use crate::exit_code::Exit;
@@ -17,9 +18,8 @@ pub(super) struct Mirror {
     /// The palace to make and keep equal: a name of the configuration, lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = given)]
     target: Given,
-    /// Follow only this collection (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
+    #[command(flatten)]
+    share: Share,
     #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
@@ -31,10 +31,8 @@ impl Mirror {
     pub(super) fn run(self) -> Result<Exit> {
         let registry = Registry::new();
         let (source, target) = ends(&registry.locate(&self.source)?, None, &registry.locate(&self.target)?)?;
-        let spec = LinkSpec {
-            collections: self.collections,
-            ..LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str())
-        };
+        let spec = LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str());
+        let spec = self.share.apply(spec)?;
         let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
         let options = self.workshop.options();
         session.start_link(StartLink {

@@ -3,6 +3,7 @@
 mod allowances;
 mod backends;
 mod dashboard;
+mod dead_letters;
 mod demo;
 mod freeze;
 mod history;
@@ -15,6 +16,7 @@ mod overwrite;
 mod palace;
 mod plan;
 mod restart;
+mod share;
 mod workshop;
 
 pub(crate) use inspect::Inspection;
@@ -61,6 +63,9 @@ enum Command {
     /// Run maintenance on a palace
     #[command(after_help = TABLE)]
     Maintain(maintain::Maintain),
+    /// The rows targets refused: look at them, write them again, forget them
+    #[command(after_help = TABLE)]
+    DeadLetters(dead_letters::DeadLetters),
     /// Settle what is recorded of a palace
     #[command(after_help = TABLE)]
     Palace(palace::Palace),
@@ -148,6 +153,7 @@ pub(crate) fn run() -> Exit {
         Command::Inspect(inspect) => (lines(inspect.json), inspect.run()),
         Command::Dashboard(dashboard) => (output::Face::Plain, dashboard.run()),
         Command::Maintain(maintain) => (lines(maintain.json), maintain.run()),
+        Command::DeadLetters(letters) => (lines(letters.prints_json()), letters.run()),
         Command::Freeze(freeze) => (output::Face::Plain, freeze.run()),
         Command::Palace(palace) => (output::Face::Plain, palace.run()),
         Command::Backends(backends) => (lines(backends.json), backends.run()),

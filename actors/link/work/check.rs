@@ -3,12 +3,13 @@ use crate::palace::{Compare, Connect, PalaceActor};
 use actix::{Addr, MailboxError};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, Error, ErrorKind, KeyRange, Metric, OpenMode, Palace,
-    Result, ScanOrder, ScanRequest, token,
+    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, Error, ErrorKind, Filter, KeyRange, Metric, OpenMode,
+    Palace, Result, ScanOrder, ScanRequest, token,
 };
 use palanquin_engine::journal::Claim;
 use palanquin_engine::link::gate::Judgement;
-use palanquin_engine::link::{CollectionPlan, LinkKind, Plan, Positions};
+use palanquin_engine::link::{CollectionPlan, ConvertedRows, LinkKind, LinkSpec, Plan, Positions, SetAside, as_copied};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What checking found: the plan, how far it has been carried out, and both ends open.
@@ -17,6 +18,14 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) positions: Positions,
     pub(crate) pairs: Vec<Pair>,
+    /// For more handles on the collections.
+    pub(crate) source: Arc<dyn Palace>,
+    pub(crate) target: Arc<dyn Palace>,
+    /// Only rows that pass are carried.
+    pub(crate) filter: Filter,
+    /// Rows that earlier runs set aside and converted.
+    pub(crate) dead_letters: Vec<SetAside>,
+    pub(crate) converted: Vec<ConvertedRows>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -36,6 +45,7 @@ impl Prepared {
 /// is stored.
 pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let setup = &desk.setup;
+    let filter = setup.spec.filter.as_ref().map_or(Ok(Filter::All), Filter::parse)?;
     let source = connect(&setup.source.actor, OpenMode::Read, true).await?;
     desk.heartbeat.beat();
     let there = match connect(&setup.target.actor, OpenMode::Write, true).await {
@@ -66,12 +76,15 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
         return Err(exists(desk, "it holds the finished copy of this very link"));
     }
     let target = connect(&setup.target.actor, OpenMode::Create, false).await?;
-    let pairs = open_pairs(desk, &claim, &plan, source.as_ref(), target.as_ref()).await?;
+    let pairs = open_pairs(desk, &claim, &plan, &filter, (source.as_ref(), target.as_ref())).await?;
     let judgement = gate::of_pairs(desk, &pairs).await?;
     judgement.check().map_err(|error| error.in_palace(&setup.target.address))?;
     gate::settle(desk, target.as_ref(), &pairs, &judgement).await?;
     compare_identities(desk, &pairs).await?;
-    let prepared = Prepared { epoch: claim.epoch, plan, positions: claim.positions, pairs };
+    let dead_letters = setup.journal.dead_letters(&claim.link).await?.into_iter().map(|letter| letter.about).collect();
+    let converted = setup.journal.converted(&claim.link).await?;
+    let Claim { epoch, positions, .. } = claim;
+    let prepared = Prepared { epoch, plan, positions, pairs, source, target, filter, dead_letters, converted };
     Ok(if desk.is_stopping() { Done::Stopped } else { Done::Checked(Arc::new(prepared)) })
 }
 
@@ -93,6 +106,7 @@ async fn make_plan(
     judgement: &Judgement,
 ) -> Result<Plan> {
     let setup = &desk.setup;
+    let readers = setup.source.readers.max(setup.target.writers);
     let mut plan = Plan { collections: Vec::new(), without_dimension: Vec::new() };
     for info in collections {
         // Opening it also tells why it cannot be used, which a list does not.
@@ -114,16 +128,19 @@ async fn make_plan(
         }
         let model = judgement.model(&info.name).and_then(|model| model.recorded.clone());
         let identity = model.map(|model| EmbedderIdentity { dimension, ..model });
+        let name = setup.spec.target_name(&info.name).to_owned();
+        let renamed_from = (name != info.name).then_some(info.name);
         plan.collections.push(CollectionPlan {
+            renamed_from,
             spec: CollectionSpec {
-                name: info.name,
+                name,
                 dimension,
                 metric: info.metric.unwrap_or(Metric::Cosine),
                 identity,
                 incarnation: uuid::Uuid::new_v4().to_string(),
             },
             source_incarnation: info.incarnation,
-            partitions: collection.cut(setup.options.partition_rows).await?,
+            partitions: collection.cut(setup.options.rows_per_partition(info.rows, readers)).await?,
             feed_from: head.map(|head| head.cursor),
         });
         desk.heartbeat.beat();
@@ -138,6 +155,25 @@ async fn readable(desk: &Desk, name: &str, collection: &dyn Collection) -> Resul
     read.map(drop).map_err(|error| error.in_palace(&desk.setup.source.address).in_collection(name))
 }
 
+/// That every collection that is renamed is copied, and that no two get one name.
+fn check_names(spec: &LinkSpec, wanted: &[CollectionInfo], source: &str) -> Result<()> {
+    let fail = |kind, detail: String| Err(Error::new(kind, detail).in_palace(source));
+    if let Some(unknown) = spec.renames.keys().find(|name| !wanted.iter().any(|collection| &&collection.name == name)) {
+        let names: Vec<_> = wanted.iter().map(|collection| collection.name.as_str()).collect();
+        let detail = format!("{unknown} is to be renamed and is not copied; copied are: {}", names.join(", "));
+        return fail(ErrorKind::CollectionNotInitialized, detail);
+    }
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for collection in wanted {
+        let name = spec.target_name(&collection.name);
+        if let Some(other) = taken.insert(name, &collection.name) {
+            let detail = format!("{other} and {} would both be {name} in the target", collection.name);
+            return fail(ErrorKind::InvalidRequest, detail);
+        }
+    }
+    Ok(())
+}
+
 /// The collections asked for; all of them if none was named.
 fn wanted(desk: &Desk, there: Vec<CollectionInfo>) -> Result<Vec<CollectionInfo>> {
     let spec = &desk.setup.spec;
@@ -148,21 +184,24 @@ fn wanted(desk: &Desk, there: Vec<CollectionInfo>) -> Result<Vec<CollectionInfo>
         return Err(Error::new(ErrorKind::CollectionNotInitialized, detail).in_palace(&desk.setup.source.address));
     }
     let all = spec.collections.is_empty();
-    Ok(there.into_iter().filter(|collection| all || spec.collections.contains(&collection.name)).collect())
+    let wanted: Vec<_> =
+        there.into_iter().filter(|collection| all || spec.collections.contains(&collection.name)).collect();
+    check_names(spec, &wanted, &desk.setup.source.address)?;
+    Ok(wanted)
 }
 
 async fn open_pairs(
     desk: &Desk,
     claim: &Claim,
     plan: &Plan,
-    source: &dyn Palace,
-    target: &dyn Palace,
+    filter: &Filter,
+    (source, target): (&dyn Palace, &dyn Palace),
 ) -> Result<Vec<Pair>> {
     let setup = &desk.setup;
     let there = target.collections().await?;
     let mut pairs = Vec::new();
     for (index, planned) in plan.collections.iter().enumerate() {
-        let name = &planned.spec.name;
+        let (name, target_name) = (planned.source_name(), &planned.spec.name);
         let from = source.collection(name).await?;
         if from.info().await?.incarnation != planned.source_incarnation {
             let detail = "the source's collection was dropped and made again since the copy began";
@@ -172,14 +211,20 @@ async fn open_pairs(
         }
         let has_rows =
             claim.positions.partitions().any(|(collection, _, position)| collection == index && position.rows > 0);
-        if has_rows && !there.iter().any(|collection| &collection.name == name) {
+        if has_rows && !there.iter().any(|collection| &collection.name == target_name) {
             let detail = "rows were copied to it and the collection is gone; begin anew with --restart";
             return Err(Error::new(ErrorKind::CursorExpired, detail)
                 .in_palace(&setup.target.address)
-                .in_collection(name));
+                .in_collection(target_name));
         }
         let to = target.create_collection(&planned.spec).await?;
-        pairs.push(Pair { name: name.clone(), source: from, target: to });
+        pairs.push(Pair {
+            name: name.to_owned(),
+            target_name: target_name.clone(),
+            as_copied: as_copied(Arc::clone(&from), filter, desk.conversions_made()),
+            source: from,
+            target: to,
+        });
         desk.heartbeat.beat();
     }
     Ok(pairs)

@@ -1,12 +1,14 @@
 //! The work of a link, one file per phase; each is a task of the shared runtime that reports to the link's actor.
 //!
 //! [`check`] opens both ends and makes or takes up the plan; [`copy`] carries partitions; [`follow`] carries changes, and
-//! [`level`] compares every row where the feed has lost its place;
+//! [`level`] compares every row where the feed has lost its place; all three apply through [`deliver`];
 //! [`gate`] asks whether the copy may be made and has the target say of which model it is; [`verify`] compares both ends;
-//! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable position when its shift says so.
+//! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable
+//! position when its shift says so.
 
 mod check;
 mod copy;
+mod deliver;
 mod follow;
 mod gate;
 mod level;
@@ -21,8 +23,8 @@ use crate::supervise::Heartbeat;
 pub(super) use check::Prepared;
 pub use maintain::maintenance_after_a_copy;
 pub(super) use maintain::{Upkeep, maintenance_failed};
-use palanquin_engine::contract::{Collection, Cursor, Error, ErrorKind, Finding, MaintenanceStep, Result};
-use palanquin_engine::link::{Phase, Position};
+use palanquin_engine::contract::{Collection, Conversion, Cursor, Error, ErrorKind, Finding, MaintenanceStep, Result};
+use palanquin_engine::link::{ConvertedRows, Phase, Position, SetAside};
 use palanquin_engine::parity::{End, ParityReport};
 use std::sync::Arc;
 
@@ -37,6 +39,12 @@ pub(super) enum News {
     Behind { rows: u64, since_ms: Option<i64> },
     /// Every feed's end has been reached.
     CaughtUp,
+    /// Rows the target refused were set aside.
+    SetAside(Vec<SetAside>),
+    /// Rows that had been set aside have arrived, or are gone.
+    Released { collection: String, ids: Vec<String> },
+    /// All the rows that were converted, by this run and earlier ones.
+    Converted(Vec<ConvertedRows>),
     /// Rows the source has no vector for.
     WithoutVector { collection: usize, ids: Vec<String> },
     /// So many rows of one end have been compared.
@@ -60,8 +68,13 @@ pub(super) enum Done {
 /// A collection on both ends.
 #[derive(Clone)]
 pub(super) struct Pair {
+    /// Its name in the source.
     pub(super) name: String,
+    pub(super) target_name: String,
+    /// As it is.
     pub(super) source: Arc<dyn Collection>,
+    /// As the target is to hold it: filtered and converted. What a comparison reads.
+    pub(super) as_copied: Arc<dyn Collection>,
     pub(super) target: Arc<dyn Collection>,
 }
 
@@ -78,6 +91,11 @@ impl Desk {
     fn tell(&self, news: News) {
         self.heartbeat.beat();
         (self.tell)(news);
+    }
+
+    /// The conversions that are made for the target's sake; with `--strict` none.
+    fn conversions_made(&self) -> &'static [Conversion] {
+        if self.setup.options.strict { &[] } else { self.setup.target.conversions }
     }
 
     fn is_stopping(&self) -> bool {

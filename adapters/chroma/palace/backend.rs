@@ -35,6 +35,9 @@ impl ChromaBackend {
             metrics: &[Metric::L2, Metric::Cosine, Metric::Ip],
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Ulp,
+            conversions: &[],
+            readers: 2,
+            writers: 1,
         };
         Self { descriptor, memories: Memories::default() }
     }

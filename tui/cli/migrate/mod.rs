@@ -6,6 +6,7 @@ mod destination;
 mod one;
 
 use super::allowances::Allowances;
+use super::share::Share;
 use super::workshop::Workshop;
 use super::{Face, given};
 use crate::exit_code::Exit;
@@ -51,9 +52,8 @@ pub(super) struct Migrate {
 /// How each copy is made.
 #[derive(Clone, Debug, Args)]
 struct How {
-    /// Copy only this collection (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
+    #[command(flatten)]
+    share: Share,
     #[command(flatten)]
     allowances: Allowances,
     /// Leave the target without indexes and statistics of its own

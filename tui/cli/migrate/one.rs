@@ -7,7 +7,7 @@ use crate::exit_code::Exit;
 use crate::output::{self, Face};
 use palanquin_actors::{LinkOptions, StartLink};
 use palanquin_config::Found;
-use palanquin_engine::contract::Result;
+use palanquin_engine::contract::{Error, Result};
 use palanquin_engine::link::{LinkKind, LinkSpec};
 
 /// A palace to copy, and the one to make of it.
@@ -28,24 +28,24 @@ pub(super) struct Ended {
 
 impl Migration {
     pub(super) fn run(self, face: Face) -> Result<Ended> {
-        let How { collections, allowances, no_maintenance, restart, dry_run, workshop } = self.how;
+        let How { share, allowances, no_maintenance, restart, dry_run, workshop } = self.how;
         if dry_run {
             let json = face == Face::Json;
-            let question = Question { collections, allowances, state: workshop.state(), json };
+            let question = Question { share, allowances, state: workshop.state(), json };
             let exit = question.about(&self.source, self.from.as_deref(), &self.target)?;
             return Ok(Ended { exit, rows: 0 });
         }
         let (source, wanted) = ends(&self.source, self.from.as_deref(), &self.target)?;
         let request = |target: &str| {
-            let spec = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target);
-            allowances.in_spec(LinkSpec { collections: collections.clone(), ..spec })
+            let spec = share.apply(LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target))?;
+            Ok::<_, Error>(allowances.in_spec(spec))
         };
         let exchange = match allowances.overwrite {
-            true => Some(Exchange::of(&self.target, &wanted, &request(&wanted.address))?),
+            true => Some(Exchange::of(&self.target, &wanted, &request(&wanted.address)?)?),
             false => None,
         };
         let target = exchange.as_ref().map_or(&wanted, Exchange::staged).clone();
-        let spec = request(&target.address);
+        let spec = request(&target.address)?;
         let Opened { journal, lock, mut session } = workshop.open(&spec, &[&wanted.address])?;
         if restart {
             session.wait(restart::forget(&journal, &spec, &target))?;

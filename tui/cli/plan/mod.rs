@@ -7,6 +7,7 @@ mod gather;
 mod text;
 
 use super::allowances::Allowances;
+use super::share::Share;
 use super::workshop::ends_apart;
 use super::{given, once};
 use crate::exit_code::Exit;
@@ -28,9 +29,8 @@ pub(super) struct Plan {
     /// The palace that would be made
     #[arg(value_parser = given)]
     target: Given,
-    /// Only this collection (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
+    #[command(flatten)]
+    share: Share,
     #[command(flatten)]
     allowances: Allowances,
     /// Where the journal is kept [default: $XDG_STATE_HOME/palanquin]
@@ -44,8 +44,8 @@ pub(super) struct Plan {
 /// What is to be planned, but for its ends.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
-    /// Collections wanted; all of them when empty.
-    pub(super) collections: Vec<String>,
+    /// What part of the palace.
+    pub(super) share: Share,
     /// What would be allowed.
     pub(super) allowances: Allowances,
     /// Where the journal is kept, if that was said.
@@ -59,8 +59,8 @@ impl Plan {
     pub(super) fn run(self) -> Result<Exit> {
         let registry = Registry::new();
         let (source, target) = (registry.locate(&self.source)?, registry.locate(&self.target)?);
-        let Self { collections, allowances, state, json, .. } = self;
-        Question { collections, allowances, state, json }.about(&source, None, &target)
+        let Self { share, allowances, state, json, .. } = self;
+        Question { share, allowances, state, json }.about(&source, None, &target)
     }
 }
 
@@ -69,7 +69,7 @@ impl Question {
     pub(super) fn about(self, found: &Found, from: Option<&str>, to: &Found) -> Result<Exit> {
         let (source, target) = ends_apart(found, from, to)?;
         let request = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str());
-        let spec = self.allowances.in_spec(LinkSpec { collections: self.collections, ..request });
+        let spec = self.allowances.in_spec(self.share.apply(request)?);
         let asked = gather::Asked {
             source: &source,
             target: &target,

@@ -8,7 +8,7 @@ use crate::dashboard::model::{Model, link_progress};
 use crate::dashboard::text;
 use crate::dashboard::theme::{Theme, Tone};
 use crate::output;
-use palanquin_actors::board::{ActStatus, LinkView};
+use palanquin_actors::board::{ActStatus, Limiter, LinkView};
 use palanquin_engine::link::{LinkId, LinkKind, LinkState, Phase};
 use ratatui::text::Line;
 
@@ -126,6 +126,26 @@ fn copy(model: &Model, link: &LinkView, page: &mut PageText) {
     }
     let credit = format!("{} of {} in use", format::bytes(link.credit_used), format::bytes(link.credit_total));
     page.value("credit", &credit, Tone::Plain);
+    if let Some(limiter) = link.limiter {
+        page.value("pace set by", pace(limiter), Tone::Plain);
+    }
+    if link.dead_letters > 0 {
+        let words = format!("{} set aside", format::counted(link.dead_letters, "row"));
+        page.value("dead letters", &words, Tone::Bad);
+    }
+    if link.converted > 0 {
+        page.value("converted", &format::counted(link.converted, "row"), Tone::Warn);
+    }
+}
+
+fn pace(limiter: Limiter) -> &'static str {
+    match limiter {
+        Limiter::Source => "the source",
+        Limiter::Target => "the target",
+        Limiter::RowsPerSecond => "the limit of rows per second",
+        Limiter::BytesPerSecond => "the limit of bytes per second",
+        Limiter::SourceLatency => "the source's latency, above its limit",
+    }
 }
 
 fn rates(model: &Model, link: &LinkView, page: &mut PageText) {
