@@ -118,8 +118,11 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
     let bytes = collections.iter().map(|planned| planned.bytes).sum();
     let checks = checks::all(&asked, open.as_ref(), &collections, bytes, site.check, &judgement).await;
     let (from, to) = (source.backend.descriptor(), target.backend.descriptor());
-    let because =
-        format!("{} exports every row, {} stores vectors as they are, and both agree on the model", from.name, to.name);
+    let models = match judgement.unknown().as_slice() {
+        [] => "and both agree on the model".to_owned(),
+        unknown => format!("and no model is known for {}, on either end", unknown.join(", ")),
+    };
+    let because = format!("{} exports every row, {} stores vectors as they are, {models}", from.name, to.name);
     let per_second = read.rows as f64 / read.took.as_secs_f64().max(f64::EPSILON);
     Ok(MigrationPlan {
         source: source.address.clone(),
