@@ -64,9 +64,6 @@ pub trait Journal: Send + Sync + 'static {
     /// Takes back that it has ended: what it has made is to be looked at again. Plan and positions stay.
     async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;
 
-    /// Takes back that it has ended: what it has made is to be looked at again. Plan and positions stay.
-    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;
-
     /// Every link there is.
     async fn links(&self) -> Result<Vec<KnownLink>, JournalError>;
 

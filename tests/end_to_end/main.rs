@@ -18,6 +18,7 @@ mod output;
 mod overwrite;
 mod plan;
 mod postgres;
+mod postgres_targets;
 mod real_palace;
 mod reference;
 mod terminal;
