@@ -221,16 +221,6 @@ impl Journal for SqliteJournal {
         .await
     }
 
-    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
-        let link = link.clone();
-        self.transact(move |transaction| {
-            fence(transaction, &link, epoch)?;
-            transaction.execute("UPDATE link SET ending = NULL WHERE id = ?1", [&link.0])?;
-            Ok(())
-        })
-        .await
-    }
-
     async fn links(&self) -> Result<Vec<KnownLink>, JournalError> {
         self.transact(letters::links).await
     }
@@ -281,6 +271,16 @@ impl Journal for SqliteJournal {
     async fn converted(&self, link: &LinkId) -> Result<Vec<ConvertedRows>, JournalError> {
         let link = link.clone();
         self.transact(move |transaction| Ok(letters::converted(transaction, &link)?)).await
+    }
+
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            transaction.execute("UPDATE link SET ending = NULL WHERE id = ?1", [&link.0])?;
+            Ok(())
+        })
+        .await
     }
 
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {

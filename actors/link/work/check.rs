@@ -126,9 +126,9 @@ async fn make_plan(
             let detail = format!("it does not advertise {}, which a mirror needs", token::CHANGE_FEED);
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&setup.source.address));
         }
-        let name = setup.spec.target_name(&info.name).to_owned();
         let model = judgement.model(&info.name).and_then(|model| model.recorded.clone());
         let identity = model.map(|model| EmbedderIdentity { dimension, ..model });
+        let name = setup.spec.target_name(&info.name).to_owned();
         let renamed_from = (name != info.name).then_some(info.name);
         plan.collections.push(CollectionPlan {
             renamed_from,

@@ -73,18 +73,24 @@ pub(super) async fn settle(desk: &Desk, target: &dyn Palace, pairs: &[Pair], jud
     if let Some(replaced) = &desk.setup.replaces {
         carry_over(target, &replaced.log).await?;
     }
+    let mut unknown = Vec::new();
     for pair in pairs {
-        let Some(recorded) = judgement.model(&pair.name).and_then(|model| model.recorded.as_ref()) else { continue };
         let info = pair.target.info().await?;
+        let Some(recorded) = judgement.model(&pair.name).and_then(|model| model.recorded.as_ref()) else {
+            // Where the target embeds by itself, or was settled by hand, it says so.
+            if info.identity.is_none() && !judgement.re_embeds {
+                unknown.push(pair.name.as_str());
+            }
+            continue;
+        };
         let wide = EmbedderIdentity { dimension: info.dimension.unwrap_or(recorded.dimension), ..recorded.clone() };
         if let Some(swap) = judgement.swaps.iter().find(|swap| swap.collection == pair.name) {
-            log_once(target, LogEntry::model_swap(&info.name, &swap.from, &wide)).await?;
+            log_once(desk, target, LogEntry::model_swap(&info.name, &swap.from, &wide)).await?;
         }
         if info.identity.as_ref().is_none_or(|stored| differs(stored, &wide)) {
             target.record_identity(&info.name, &wide).await?;
         }
     }
-    let unknown = judgement.unknown();
     if !unknown.is_empty() {
         desk.tell(News::Found(Finding {
             severity: Severity::Warning,
@@ -113,10 +119,12 @@ async fn carry_over(target: &dyn Palace, log: &[LogEntry]) -> Result<()> {
     Ok(())
 }
 
-/// Logs it unless that very swap is logged already, by a run that was cut off after it.
-async fn log_once(target: &dyn Palace, entry: LogEntry) -> Result<()> {
+/// Logs it unless that very swap is logged already, by a run of this copy that was cut off after it. What was carried over
+/// may tell of one just like it.
+async fn log_once(desk: &Desk, target: &dyn Palace, entry: LogEntry) -> Result<()> {
+    let carried = desk.setup.replaces.as_ref().map(|replaced| replaced.log.as_slice()).unwrap_or_default();
     let there = target.migration_log().await?;
-    if there.iter().any(|known| known.is_the_same_as(&entry)) {
+    if there.iter().any(|known| known.is_the_same_as(&entry) && !carried.contains(known)) {
         return Ok(());
     }
     target.append_to_migration_log(&entry).await

@@ -4,13 +4,9 @@ use palanquin_engine::contract::{
     Finding, MaintenanceKind, MaintenanceResult, MaintenanceState, MaintenanceStep, OpenMode, Palace, Progress, Result,
     Severity, kind,
 };
-use std::time::Duration;
 
 /// What is run after a copy, in this order: indexes are built once all rows are there, statistics last.
 const AFTER_A_COPY: [&str; 2] = [kind::REINDEX, kind::ANALYZE];
-
-/// A store may build an index for long without a word. So often the work says that it waits for one.
-const BEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// What maintenance after a copy has come to.
 #[derive(Debug, Default)]
@@ -62,10 +58,12 @@ async fn one(desk: &Desk, target: &dyn Palace, kind: &'static str) -> Result<Mai
     let progress = Progress::to(step);
     let running = target.run_maintenance(kind, &progress);
     tokio::pin!(running);
+    // A store may build an index for long without a word: the work itself says that it waits for one.
+    let beat_every = desk.setup.options.patience / 4;
     loop {
         tokio::select! {
             result = &mut running => return result,
-            () = tokio::time::sleep(BEAT_EVERY) => desk.heartbeat.beat(),
+            () = tokio::time::sleep(beat_every) => desk.heartbeat.beat(),
         }
     }
 }

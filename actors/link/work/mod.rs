@@ -3,7 +3,8 @@
 //! [`check`] opens both ends and makes or takes up the plan; [`copy`] carries partitions; [`follow`] carries changes, and
 //! [`level`] compares every row where the feed has lost its place; all three apply through [`deliver`];
 //! [`gate`] asks whether the copy may be made and has the target say of which model it is; [`verify`] compares both ends;
-//! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable position when its shift says so.
+//! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable
+//! position when its shift says so.
 
 mod check;
 mod copy;

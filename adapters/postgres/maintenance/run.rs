@@ -77,7 +77,32 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// That the role may vacuum and analyze the table. The server would only warn, and do nothing.
+    async fn check_may_maintain(&self, standing: &Standing) -> Result<()> {
+        let place = self.palace.place.collection(&standing.name);
+        let session = self.palace.server.session().await.map_err(|error| place.name(error))?;
+        let statement = "SELECT pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE') \
+                           OR CASE WHEN current_setting('server_version_num')::int4 >= 170000 \
+                                   THEN has_table_privilege(c.oid, 'MAINTAIN') ELSE false END, \
+                           current_user::text, pg_get_userbyid(c.relowner)::text \
+                         FROM pg_class c JOIN pg_database d ON d.datname = current_database() WHERE c.oid = $1::oid";
+        let oid = u32::try_from(standing.relation.oid).unwrap_or_default();
+        let row = session.query_typed_opt(statement, &[(&oid, Type::OID)]).await;
+        match row.map_err(|error| place.sql("could not look at the table", error))? {
+            Some(row) if !row.get::<_, bool>(0) => {
+                let (role, owner): (&str, &str) = (row.get(1), row.get(2));
+                let detail = format!(
+                    "role {role} may not maintain the table: {owner} owns it (GRANT {owner} TO {role}, or from version 17 on \
+                     GRANT MAINTAIN)"
+                );
+                Err(place.error(ErrorKind::PermissionDenied, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn analyze(&self, standing: &Standing) -> Result<(bool, Value)> {
+        self.check_may_maintain(standing).await?;
         let table = self.palace.schema.qualified(&standing.relation.table);
         let doing = format!("analyzing {}", standing.name);
         self.worker.work(&doing, &format!("ANALYZE {table}"), Tells::Analyze, self.progress).await?;
@@ -86,6 +111,7 @@ impl Run<'_> {
     }
 
     async fn compact(&self, standing: &Standing) -> Result<(bool, Value)> {
+        self.check_may_maintain(standing).await?;
         let schema = &self.palace.schema;
         let (bytes_before, rows, dead) = self.figures(standing).await?;
         let mut rebuilt = Vec::new();

@@ -43,6 +43,7 @@ async fn look(opening: &Opening, purpose: Purpose, sessions: usize, checks: &mut
         checks.push(Check::fails("permissions", NO_SCHEMA, fix));
         return Ok(());
     };
+    // To be followed it is read first; what following takes beside that the feed looks at.
     let is_target = purpose == Purpose::Target;
     if schema.is_replica {
         if is_target {

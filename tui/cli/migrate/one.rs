@@ -7,7 +7,7 @@ use crate::exit_code::Exit;
 use crate::output::{self, Face};
 use palanquin_actors::{LinkOptions, StartLink};
 use palanquin_config::Found;
-use palanquin_engine::contract::Result;
+use palanquin_engine::contract::{Error, Result};
 use palanquin_engine::link::{LinkKind, LinkSpec};
 
 /// A palace to copy, and the one to make of it.
@@ -36,9 +36,9 @@ impl Migration {
             return Ok(Ended { exit, rows: 0 });
         }
         let (source, wanted) = ends(&self.source, self.from.as_deref(), &self.target)?;
-        let request = |target: &str| -> Result<LinkSpec> {
-            let spec = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target);
-            Ok(allowances.in_spec(share.apply(spec)?))
+        let request = |target: &str| {
+            let spec = share.apply(LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target))?;
+            Ok::<_, Error>(allowances.in_spec(spec))
         };
         let exchange = match allowances.overwrite {
             true => Some(Exchange::of(&self.target, &wanted, &request(&wanted.address)?)?),

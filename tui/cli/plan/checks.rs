@@ -1,7 +1,9 @@
 use super::gather::{Asked, Planned};
 use crate::format::{bytes, counted};
 use palanquin_config::state_directory;
-use palanquin_engine::contract::{Check, Condition, ErrorKind, OpenMode, Palace, Purpose, Severity, Standing};
+use palanquin_engine::contract::{
+    Check, CollectionSpec, Condition, ErrorKind, Metric, OpenMode, Palace, Purpose, Severity, Standing,
+};
 use palanquin_engine::journal::LinkLock;
 use palanquin_engine::link::gate::{Judgement, Refusal};
 use rustix::fs::statvfs;
@@ -87,7 +89,8 @@ pub(super) async fn all(
         }
     }
     of_target.extend(space);
-    let of_copy = vec![in_use(asked), dimension(planned), metric(judgement), vectors(judgement), model(judgement)];
+    let mut of_copy = vec![in_use(asked), dimension(planned), metric(judgement), vectors(judgement), model(judgement)];
+    of_copy.extend(remarks(asked, planned));
     about(About::Source, of_source).chain(about(About::Target, of_target)).chain(about(About::Copy, of_copy)).collect()
 }
 
@@ -155,6 +158,22 @@ fn dimension(planned: &[Planned]) -> Check {
         let found = format!("{} has no vectors yet and would not be made", without.join(", "));
         Check::warns("dimension", found, "Nothing: an empty collection is made again by its first write.")
     }
+}
+
+/// What the target's backend has to say of each collection it would make.
+fn remarks(asked: &Asked<'_>, planned: &[Planned]) -> Vec<Check> {
+    let of_one = |planned: &Planned| {
+        let spec = CollectionSpec {
+            name: asked.spec.target_name(&planned.name).to_owned(),
+            dimension: planned.dimension?,
+            metric: planned.metric.unwrap_or(Metric::Cosine),
+            identity: planned.target_model.clone(),
+            incarnation: String::new(),
+        };
+        let remarks = asked.target.backend.remarks(&spec);
+        Some(remarks.into_iter().map(move |check| Check { found: format!("{}: {}", spec.name, check.found), ..check }))
+    };
+    planned.iter().filter_map(of_one).flatten().collect()
 }
 
 fn metric(judgement: &Judgement) -> Check {

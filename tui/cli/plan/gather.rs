@@ -3,12 +3,14 @@ use super::gaps::{self, Gap};
 use futures::TryStreamExt;
 use palanquin_actors::{LinkOptions, PalaceSource};
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, EmbedderIdentity, Error, ErrorKind, Health, IdentityState, KeyRange, Metric,
-    ModelKnownBy, OpenMode, Result, ScanOrder, ScanRequest,
+    Collection, CollectionInfo, Conversion, EmbedderIdentity, Error, ErrorKind, Health, IdentityState, KeyRange,
+    Metric, ModelKnownBy, OpenMode, Result, ScanOrder, ScanRequest,
 };
 use palanquin_engine::link::LinkSpec;
 use palanquin_engine::link::gate::{CollectionEnds, Declared, Judgement, Proposal, judge};
+use palanquin_engine::rows::convert;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -45,11 +47,22 @@ pub(crate) struct MigrationPlan {
     pub(super) read_seconds: Option<u64>,
     pub(super) lossless: bool,
     pub(super) lossless_because: String,
+    /// What the target's backend would change in rows it cannot hold as they are.
+    pub(super) conversions: Vec<PlannedConversion>,
     /// What the target's backend cannot that the source's can.
     pub(super) gaps: Vec<Gap>,
     /// Maintenance of the target after the copy.
     pub(super) maintenance: Vec<&'static str>,
     pub(super) checks: Vec<PlannedCheck>,
+}
+
+/// A conversion the target's backend forces.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedConversion {
+    pub(super) conversion: &'static str,
+    pub(super) does: &'static str,
+    /// Rows among those read in the probe that it would change; the others were not looked at.
+    pub(super) probed_rows: u64,
 }
 
 /// One collection.
@@ -70,11 +83,13 @@ pub(crate) struct Planned {
 }
 
 /// What a short read of a collection has shown.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Probe {
     rows: u64,
     bytes: u64,
     took: Duration,
+    /// Rows each conversion would change.
+    converted: BTreeMap<Conversion, u64>,
 }
 
 pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
@@ -87,20 +102,27 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
     let mut read = Probe::default();
     for info in wanted {
         let collection = open.collection(&info.name).await?;
-        let probe = probe(collection.as_ref()).await.map_err(|error| error.in_palace(&source.address))?;
+        let forced = target.backend.descriptor().conversions;
+        let probe = probe(collection.as_ref(), forced).await.map_err(|error| error.in_palace(&source.address))?;
         let readers = source.backend.descriptor().readers.max(target.backend.descriptor().writers);
         let rows_per_partition = LinkOptions::default().rows_per_partition(info.rows, readers);
         let partitions = collection.cut(rows_per_partition).await?.len();
         collections.push(planned(info, &probe, partitions, &judgement));
         read.rows += probe.rows;
         read.took += probe.took;
+        for (conversion, rows) in probe.converted {
+            *read.converted.entry(conversion).or_default() += rows;
+        }
     }
     let rows = collections.iter().map(|planned| planned.rows).sum();
     let bytes = collections.iter().map(|planned| planned.bytes).sum();
     let checks = checks::all(&asked, open.as_ref(), &collections, bytes, site.check, &judgement).await;
     let (from, to) = (source.backend.descriptor(), target.backend.descriptor());
-    let because =
-        format!("{} exports every row, {} stores vectors as they are, and both agree on the model", from.name, to.name);
+    let models = match judgement.unknown().as_slice() {
+        [] => "and both agree on the model".to_owned(),
+        unknown => format!("and no model is known for {}, on either end", unknown.join(", ")),
+    };
+    let because = format!("{} exports every row, {} stores vectors as they are, {models}", from.name, to.name);
     let per_second = read.rows as f64 / read.took.as_secs_f64().max(f64::EPSILON);
     Ok(MigrationPlan {
         source: source.address.clone(),
@@ -114,6 +136,15 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
         read_seconds: (read.rows > 0).then(|| (rows as f64 / per_second).ceil() as u64),
         lossless: judgement.losses.is_empty(),
         lossless_because: if judgement.losses.is_empty() { because } else { judgement.losses.join("; ") },
+        conversions: to
+            .conversions
+            .iter()
+            .map(|conversion| PlannedConversion {
+                conversion: conversion.name(),
+                does: conversion.sentence(),
+                probed_rows: read.converted.get(conversion).copied().unwrap_or(0),
+            })
+            .collect(),
         gaps: gaps::between(&from.capabilities, &to.capabilities),
         maintenance: palanquin_actors::maintenance_after_a_copy(to.maintenance_kinds)
             .iter()
@@ -156,7 +187,7 @@ fn judged(asked: &Asked<'_>, wanted: &[CollectionInfo], there: &[CollectionInfo]
     })
 }
 
-async fn probe(collection: &dyn Collection) -> Result<Probe> {
+async fn probe(collection: &dyn Collection, forced: &[Conversion]) -> Result<Probe> {
     let began = Instant::now();
     let mut probe = Probe::default();
     let request = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1_000 };
@@ -166,6 +197,11 @@ async fn probe(collection: &dyn Collection) -> Result<Probe> {
     {
         probe.rows += batch.len() as u64;
         probe.bytes += batch.bytes() as u64;
+        let converted = convert(&batch, forced)
+            .map_err(|error| Error::new(ErrorKind::Internal, "rows of the source").with_source(error))?;
+        for (_, conversion) in converted.changed {
+            *probe.converted.entry(conversion).or_default() += 1;
+        }
     }
     probe.took = began.elapsed();
     Ok(probe)

@@ -44,7 +44,7 @@ pub(super) struct Plan {
 /// What is to be planned, but for its ends.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
-    /// What would be copied.
+    /// What part of the palace.
     pub(super) share: Share,
     /// What would be allowed.
     pub(super) allowances: Allowances,

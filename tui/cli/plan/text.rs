@@ -23,6 +23,18 @@ pub(super) fn of(plan: &MigrationPlan) -> String {
     for planned in &plan.collections {
         let _ = writeln!(page, "  {:<widest$}  {}", planned.name, collection(planned));
     }
+    if !plan.conversions.is_empty() {
+        let _ = writeln!(page, "\nwhat the target would change");
+        for conversion in &plan.conversions {
+            let _ = writeln!(
+                page,
+                "  {}: {} of the {} probed; the others were not looked at",
+                conversion.does,
+                count(conversion.probed_rows),
+                counted(plan.probed_rows, "row"),
+            );
+        }
+    }
     if !plan.gaps.is_empty() {
         let _ = writeln!(page, "\nwhat the target cannot");
         for gap in &plan.gaps {

@@ -95,7 +95,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Mutex<TcpStream>>, greeting: A
                     is_idle = message.last() == Some(&b'I');
                     break;
                 }
-                if matches!(kind, b'G' | b'W') {
+                // Rows are awaited from the client.
+                if kind == b'G' {
+                    is_idle = false;
                     break;
                 }
             }

@@ -3,7 +3,7 @@
 use crate::database::Database;
 use crate::palace::{backend, batch, drawers, numbered, palace, spec};
 use palanquin_engine::contract::{
-    Check, MaintenanceStatus, OpenMode, PalaceRef, Progress, Purpose, Standing, WriteMode, kind,
+    Check, ErrorKind, MaintenanceStatus, OpenMode, PalaceRef, Progress, Purpose, Standing, WriteMode, kind,
 };
 use palanquin_postgres::{Dsn, PostgresOptions};
 
@@ -140,6 +140,21 @@ async fn each_right_that_lacks_is_named_with_the_statement_that_grants_it() {
     drawers.apply(batch(&numbered(0..5, 4)), WriteMode::Upsert).await.unwrap();
     palace.create_collection(&spec("mempalace_closets", 4)).await.unwrap();
     assert_eq!(drawers.count().await.unwrap(), 5);
+    // What only an owner may do is refused, also where the server would merely warn.
+    for kind in [kind::ANALYZE, kind::COMPACT, kind::REINDEX] {
+        let denied = palace.run_maintenance(kind, &Progress::unheard()).await.unwrap_err();
+        assert_eq!(denied.kind(), ErrorKind::PermissionDenied, "{kind}: {denied}");
+    }
+    let staged = PalaceRef { id: "staged".into(), ..reference() };
+    let own = backend(role.options());
+    own.open(&staged, OpenMode::Create.into())
+        .await
+        .unwrap()
+        .create_collection(&spec("mempalace_drawers", 4))
+        .await
+        .unwrap();
+    let denied = own.replace(&reference(), &staged).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::PermissionDenied, "{denied}");
     drop((palace, drawers));
     role.drop(&database).await;
 }
