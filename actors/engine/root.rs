@@ -143,6 +143,7 @@ impl Root {
             options,
             crew: Default::default(),
             standing: Default::default(),
+            salvaged: Default::default(),
             restarts: Arc::clone(&restarts),
             monitor: Monitor::default(),
             ended: self.ended.clone(),
@@ -314,6 +315,7 @@ fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
         address: source.address.clone(),
         backend: descriptor.name,
         capabilities: descriptor.capabilities.clone(),
+        capture: descriptor.capture,
         fidelity: descriptor.fidelity,
         actor,
     }

@@ -8,6 +8,7 @@
 mod actor;
 mod crew;
 mod ledger;
+mod salvaged;
 mod setup;
 mod view;
 mod work;

@@ -1,11 +1,12 @@
 use super::actor::Order;
 use super::crew::Crew;
+use super::salvaged::SalvageCount;
 use crate::board::{ActKind, Board};
 use crate::credit::Credit;
 use crate::palace::PalaceActor;
 use crate::supervise::Monitor;
 use actix::Addr;
-use palanquin_engine::contract::{Capabilities, Fidelity, Finding};
+use palanquin_engine::contract::{Capabilities, CaptureLevel, Fidelity, Finding};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::{Account, LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
@@ -96,6 +97,7 @@ pub(crate) struct PalaceEnd {
     pub(crate) address: String,
     pub(crate) backend: &'static str,
     pub(crate) capabilities: Capabilities,
+    pub(crate) capture: Option<CaptureLevel>,
     pub(crate) fidelity: Fidelity,
     pub(crate) actor: Addr<PalaceActor>,
 }
@@ -113,6 +115,7 @@ pub(crate) struct LinkSetup {
     pub(crate) options: LinkOptions,
     pub(crate) crew: Crew,
     pub(crate) standing: Standing,
+    pub(crate) salvaged: SalvageCount,
     pub(crate) restarts: Arc<AtomicU32>,
     pub(crate) monitor: Monitor,
     pub(crate) ended: mpsc::UnboundedSender<LinkEnd>,

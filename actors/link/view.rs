@@ -1,8 +1,8 @@
 use super::setup::LinkSetup;
-use crate::board::{Act, Lag, LinkView, ParityView, Trend};
+use crate::board::{Act, CaptureView, Lag, LinkView, ParityView, Round, Trend};
 use crate::clock::now_ms;
-use palanquin_engine::contract::{Finding, Severity};
-use palanquin_engine::link::{Eta, LinkState, Machine, Meter, Phase, Plan, Positions};
+use palanquin_engine::contract::{CaptureLevel, Finding, Severity};
+use palanquin_engine::link::{Eta, LinkKind, LinkState, Machine, Meter, Phase, Plan, Positions};
 use palanquin_engine::parity::{End, ParityReport, Verdict};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -18,6 +18,7 @@ pub(super) struct Sight {
     pub(super) changes_applied: u64,
     pub(super) lag: Option<Lag>,
     pub(super) parity: Option<ParityView>,
+    round: Option<Round>,
     bare: BTreeMap<String, Bare>,
     pub(super) act: Option<Act>,
 }
@@ -37,6 +38,7 @@ impl Sight {
             changes_applied: 0,
             lag: None,
             parity: None,
+            round: None,
             bare: BTreeMap::new(),
             act: None,
         }
@@ -50,7 +52,7 @@ impl Sight {
         bare.ids.extend(ids.into_iter().take(room));
     }
 
-    pub(super) fn findings(&self) -> Vec<Finding> {
+    fn findings(&self) -> Vec<Finding> {
         let finding = |(collection, bare): (&String, &Bare)| Finding {
             severity: Severity::Error,
             name: "rows-without-vector".to_owned(),
@@ -73,6 +75,12 @@ impl Sight {
         };
         let millis = since_ms.map_or(0, |since| now.saturating_sub(since).max(0) as u64);
         self.lag = Some(Lag { rows, millis, trend, measured_at_ms: now });
+    }
+
+    /// A round of comparison is done: as of its beginning, nothing is behind.
+    pub(super) fn compared_all(&mut self, round: Round) {
+        self.behind(0, None);
+        self.round = Some(round);
     }
 
     pub(super) fn comparing(&mut self, total_rows: u64) {
@@ -134,13 +142,31 @@ pub(super) fn link_view(
         rates: sight.meter.rates(now),
         eta,
         changes_applied: sight.changes_applied,
+        capture: capture(setup, sight),
         lag: sight.lag.clone(),
         credit_used: setup.credit.used(),
         credit_total: setup.credit.total(),
         attempt: machine.attempt(),
         restarts: setup.restarts.load(Ordering::Relaxed),
         parity: sight.parity.clone(),
-        findings: sight.findings(),
+        findings: findings(setup, sight),
         act: sight.act.clone(),
     }
+}
+
+/// How a mirror learns of changes.
+fn capture(setup: &LinkSetup, sight: &Sight) -> Option<CaptureView> {
+    if setup.spec.kind != LinkKind::Mirror {
+        return None;
+    }
+    let interval_ms = setup.spec.scan_every_ms;
+    let level = if interval_ms.is_some() { Some(CaptureLevel::Scan) } else { setup.source.capture };
+    level.map(|level| CaptureView { level, interval_ms, last_round: sight.round })
+}
+
+/// What the operator should look at.
+pub(super) fn findings(setup: &LinkSetup, sight: &Sight) -> Vec<Finding> {
+    let mut findings = sight.findings();
+    findings.extend(setup.salvaged.findings());
+    findings
 }

@@ -1,4 +1,4 @@
-use super::{Claim, Ending, Journal, JournalError};
+use super::{Claim, Ending, Journal, JournalError, digests};
 use crate::contract::Cursor;
 use crate::link::{LinkId, LinkSpec, Plan, Position, Positions};
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What makes each format out of the one before it; a journal's format is how many of them it has had.
-const FORMATS: [&str; 1] = ["
+const FORMATS: [&str; 2] = [
+    "
 CREATE TABLE link (
     id TEXT PRIMARY KEY, spec TEXT NOT NULL, epoch INTEGER NOT NULL, plan TEXT, ending TEXT
 ) STRICT, WITHOUT ROWID;
@@ -22,7 +23,9 @@ CREATE TABLE feed (
     link TEXT NOT NULL REFERENCES link(id) ON DELETE CASCADE, collection INTEGER NOT NULL, cursor TEXT NOT NULL,
     PRIMARY KEY (link, collection)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    digests::FORMAT,
+];
 const FORMAT: i64 = FORMATS.len() as i64;
 
 /// The journal of one machine: one SQLite file, mode 0600, each call one durable transaction.
@@ -53,7 +56,7 @@ impl SqliteJournal {
     }
 
     /// Runs one transaction on a thread that may block.
-    async fn transact<T: Send + 'static>(
+    pub(super) async fn transact<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, JournalError> {
@@ -74,7 +77,7 @@ impl SqliteJournal {
 }
 
 /// Why a transaction was given up; the path is added outside.
-enum Refusal {
+pub(super) enum Refusal {
     Sqlite(rusqlite::Error),
     Unreadable(&'static str, serde_json::Error),
     Of(JournalError),
@@ -105,7 +108,7 @@ fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Refuses writers whose claim was overtaken.
-fn fence(transaction: &Transaction<'_>, link: &LinkId, epoch: u64) -> Result<(), Refusal> {
+pub(super) fn fence(transaction: &Transaction<'_>, link: &LinkId, epoch: u64) -> Result<(), Refusal> {
     let current: Option<u64> =
         transaction.query_row("SELECT epoch FROM link WHERE id = ?1", [&link.0], |row| row.get(0)).optional()?;
     if current == Some(epoch) { Ok(()) } else { Err(Refusal::Of(JournalError::Fenced(link.clone()))) }

@@ -7,6 +7,6 @@ mod batch;
 mod canonical;
 mod digest;
 
-pub use batch::{Row, RowBatch, RowBatchBuilder, RowSchemaError, row_schema};
+pub use batch::{Row, RowBatch, RowBatchBuilder, RowSchemaError, Salvaged, row_schema};
 pub use canonical::{canonical_metadata, canonical_metadata_text};
 pub use digest::RowDigest;

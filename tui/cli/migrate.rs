@@ -1,5 +1,6 @@
 use super::overwrite::Exchange;
 use super::plan::Plan;
+use super::salvage::Salvage;
 use super::workshop::{Opened, Workshop, ends};
 use super::{Face, address, overwrite, restart};
 use crate::exit_code::Exit;
@@ -33,6 +34,8 @@ pub(super) struct Migrate {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    salvage: Salvage,
+    #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
     pub(super) face: Face,
@@ -42,9 +45,10 @@ impl Migrate {
     pub(super) fn run(self) -> Result<Exit> {
         if self.dry_run {
             let json = self.face.choose() == output::Face::Json;
-            return Plan::of(self.source, self.target, self.collections, json).run();
+            return Plan::of(self.source, self.target, self.collections, self.salvage, json).run();
         }
         let (source, wanted) = ends(&self.source, &self.target)?;
+        let source = self.salvage.of(source)?;
         let exchange = if self.overwrite {
             Some(Exchange::of(&self.target, &wanted, &source.address, &self.collections)?)
         } else {

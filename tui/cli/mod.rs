@@ -14,6 +14,7 @@ mod overwrite;
 mod palace;
 mod plan;
 mod restart;
+mod salvage;
 mod workshop;
 
 pub(crate) use inspect::Inspection;

@@ -34,6 +34,7 @@ pub(crate) struct Index {
     pub(crate) max_seq_id: Option<i64>,
     /// Whether an older version wrote it, inside a transaction not yet committed.
     pub(crate) legacy: bool,
+    is_illegible: bool,
     elements: Option<Elements>,
 }
 
@@ -56,7 +57,7 @@ impl Index {
         fingerprints: &Fingerprints,
     ) -> Result<Self, Trouble> {
         let stamps = folder.stamps()?;
-        let mut index = Self { stamps, max_row_seq_id: None, max_seq_id: None, legacy: false, elements: None };
+        let mut index = Self::nothing(stamps);
         let Some(pickle) = stamps.pickle else { return Ok(index) };
         if pickle.size > MAX_PICKLE_BYTES {
             return Err(Trouble::damaged(format!("{PICKLE} has {} bytes", pickle.size)));
@@ -92,7 +93,16 @@ impl Index {
 
     /// Whether there is an id map at all, an empty one included.
     pub(crate) fn is_there(&self) -> bool {
-        self.stamps.pickle.is_some()
+        self.stamps.pickle.is_some() && !self.is_illegible
+    }
+
+    /// An index that is there and cannot be read, taken for none at all.
+    pub(crate) fn illegible(stamps: Stamps) -> Self {
+        Self { is_illegible: true, ..Self::nothing(stamps) }
+    }
+
+    fn nothing(stamps: Stamps) -> Self {
+        Self { stamps, max_row_seq_id: None, max_seq_id: None, legacy: false, is_illegible: false, elements: None }
     }
 
     /// How many ids have a vector in it.
@@ -131,8 +141,7 @@ impl Index {
         if element[DELETED_AT] & 1 == 1 {
             return Err(Trouble::damaged(format!("{DATA} has element {} as deleted, {PICKLE} has not", at.slot)));
         }
-        let stored = element[header.vector_offset..header.label_offset].as_chunks::<4>().0;
-        let stored = stored.iter().map(|component| f32::from_le_bytes(*component));
+        let stored = stored_components(header, element);
         match &elements.norms {
             Some(norms) => {
                 let norm = norms.get(at.slot as usize).copied().unwrap_or_default();
@@ -142,6 +151,17 @@ impl Index {
         }
         Ok(())
     }
+
+    /// The length of the vector in some raw bytes as it is stored, where vectors are stored with their norms apart.
+    pub(crate) fn stored_length(&self, element: &[u8]) -> Option<f32> {
+        let elements = self.elements.as_ref().filter(|elements| elements.norms.is_some())?;
+        Some(stored_components(elements.header, element).map(|component| component * component).sum::<f32>().sqrt())
+    }
+}
+
+fn stored_components(header: Header, element: &[u8]) -> impl Iterator<Item = f32> {
+    let stored = element[header.vector_offset..header.label_offset].as_chunks::<4>().0;
+    stored.iter().map(|component| f32::from_le_bytes(*component))
 }
 
 fn read_header(folder: &SegmentFolder, stamps: Stamps) -> Result<Option<Header>, Trouble> {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub struct ChromaBackend {
     descriptor: Descriptor,
     memories: Memories,
+    salvaging: bool,
 }
 
 impl ChromaBackend {
@@ -36,7 +37,14 @@ impl ChromaBackend {
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Ulp,
         };
-        Self { descriptor, memories: Memories::default() }
+        Self { descriptor, memories: Memories::default(), salvaging: false }
+    }
+
+    /// The backend that salvages: a row that has lost its vector is given the newest one found in the indexes MemPalace has
+    /// set aside (`.drift-*`, `.corrupt-*`), and says so ([`RowBatch::salvaged`](palanquin_engine::rows::RowBatch::salvaged)).
+    /// An index that cannot be read is taken for lost, where the other backend refuses the collection.
+    pub fn salvaging() -> Self {
+        Self { salvaging: true, ..Self::new() }
     }
 }
 
@@ -69,8 +77,8 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
-        let (name, memories) = (palace.to_string(), self.memories.clone());
-        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories)).await;
+        let (name, memories, salvaging) = (palace.to_string(), self.memories.clone(), self.salvaging);
+        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories, salvaging)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
     }
 

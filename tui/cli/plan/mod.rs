@@ -5,6 +5,7 @@ mod checks;
 mod gather;
 mod text;
 
+use super::salvage::Salvage;
 use super::{address, once};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
@@ -27,20 +28,22 @@ pub(super) struct Plan {
     /// Only this collection (repeatable)
     #[arg(long = "collection", value_name = "NAME")]
     collections: Vec<String>,
+    #[command(flatten)]
+    salvage: Salvage,
     /// One JSON object on standard output
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Plan {
-    pub(super) fn of(source: Address, target: Address, collections: Vec<String>, json: bool) -> Self {
-        Self { source, target, collections, json }
+    pub(super) fn of(source: Address, target: Address, collections: Vec<String>, salvage: Salvage, json: bool) -> Self {
+        Self { source, target, collections, salvage, json }
     }
 
     /// Prints the plan. Refused if a check says that the migration would be.
     pub(super) fn run(self) -> Result<Exit> {
         let registry = Registry::new();
-        let source = registry.source(&self.source)?;
+        let source = self.salvage.of(registry.source(&self.source)?)?;
         let target = registry.target(&self.target)?;
         let asked = gather::Asked {
             source: &source,

@@ -1,14 +1,12 @@
 use super::{finding, size};
 use crate::catalog::Entry;
-use crate::palace::figures::{Figures, WithoutVector};
+use crate::palace::figures::{Figures, REACHABLE, WithoutVector};
 use palanquin_engine::contract::{Finding, Severity};
 
 /// Chroma's `link_lists.bin` outgrowing its vectors this often is the known runaway growth; MemPalace's own bound.
 const LINK_LISTS_RATIO: u64 = 10;
 /// Link lists of this size are none, whatever the vectors.
 const LINK_LISTS_ABSURD: u64 = 100 << 30;
-/// Thresholds up to this one are reached by a palace in use.
-const REACHABLE: u64 = 10_000;
 
 /// What the figures of a collection tell.
 pub(super) fn findings(entry: &Entry, figures: &Figures) -> Vec<Finding> {
