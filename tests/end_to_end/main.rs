@@ -16,4 +16,6 @@ mod plan;
 mod postgres;
 mod real_palace;
 mod reference;
+mod scan;
+mod sick;
 mod terminal;

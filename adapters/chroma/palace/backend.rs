@@ -1,11 +1,13 @@
 use super::blocking::unlocked;
 use super::open::ChromaPalace;
+use super::preflight;
 use crate::connection::{Database, is_palace};
 use crate::feed::memory::Memories;
+use crate::writer_lock;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions,
+    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -80,6 +82,17 @@ impl Backend for ChromaBackend {
         let (name, memories, salvaging) = (palace.to_string(), self.memories.clone(), self.salvaging);
         let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories, salvaging)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        // A target's own refusal says all there is to say of one.
+        let Some(folder) = palace.local_path.clone().filter(|_| purpose != Purpose::Target) else { return Vec::new() };
+        let (name, salvaging) = (palace.to_string(), self.salvaging);
+        let looked = unlocked(move || {
+            let holder = std::env::home_dir().and_then(|home| writer_lock::holder(&home, &folder));
+            Ok(preflight::checks(&folder, name, holder, purpose, salvaging))
+        });
+        looked.await.unwrap_or_else(|error| vec![Check::fails("readable", error.what(), error.advice())])
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

@@ -18,6 +18,8 @@ use std::io::BufReader;
 const EXACT_ROWS: u64 = 20_000;
 /// Id maps up to this size are read for that.
 const EXACT_PICKLE_BYTES: u64 = 8 << 20;
+/// Ids that are listed.
+const LISTED: usize = 100;
 /// Sync thresholds up to this one are reached by a palace in use.
 pub(super) const REACHABLE: u64 = 10_000;
 const LINK_LISTS: &str = "link_lists.bin";
@@ -49,6 +51,8 @@ pub(super) struct Figures {
     pub(super) has_id_map: bool,
     /// Rows that have no vector anywhere.
     pub(super) without_vector: WithoutVector,
+    /// Ids of some of them, where each row was asked.
+    pub(super) lacking: Vec<String>,
 }
 
 /// How many rows have a vector neither in the index nor in the log.
@@ -97,6 +101,7 @@ impl Figures {
             data: folder.size_of(DATA),
             has_id_map,
             without_vector: WithoutVector::Unknown,
+            lacking: Vec::new(),
             folder,
         };
         if !figures.settled {
@@ -107,7 +112,8 @@ impl Figures {
         figures.without_vector = WithoutVector::AtLeast(about.saturating_sub(held));
         if let Some(ids) = ids.filter(|ids| Some(ids.stamps) == stamps) {
             figures.rows = count_in(&lock, &segments.metadata, &KeyRange::ALL)?;
-            figures.without_vector = WithoutVector::Exactly(ids.rows_without_vector(&lock, entry, segments, vector)?);
+            let (without, lacking) = ids.rows_without_vector(&lock, entry, segments, vector)?;
+            (figures.without_vector, figures.lacking) = (WithoutVector::Exactly(without), lacking);
         }
         Ok(figures)
     }
@@ -176,14 +182,14 @@ impl IdMap {
         Some(Self { stamps, is_there, fingerprints, labels, max_seq_id: read.max_seq_id })
     }
 
-    /// Asks each row, under the lock that the connection has. `vector` is where the index has come to.
+    /// Asks each row, those that have none listed in part, under the lock that the connection has. `vector` is where the index has come to.
     fn rows_without_vector(
         &self,
         lock: &Connection,
         entry: &Entry,
         segments: &Segments,
         vector: Option<i64>,
-    ) -> Result<u64> {
+    ) -> Result<(u64, Vec<String>)> {
         let after = if self.is_there { vector.or(self.max_seq_id) } else { None };
         let absent = if !self.is_there && vector.is_some() { Before::Unknown } else { Before::Absent };
         let mut tail = Tail::default();
@@ -191,18 +197,23 @@ impl IdMap {
         let sql = "SELECT embedding_id FROM embeddings WHERE segment_id = ?1";
         let mut ids = lock.prepare_cached(sql).map_err(sqlite)?;
         let mut ids = ids.query([&segments.metadata]).map_err(sqlite)?;
-        let mut without = 0;
+        let (mut without, mut lacking) = (0, Vec::new());
         while let Some(row) = ids.next().map_err(sqlite)? {
-            let id = row.get_ref(0).map_err(sqlite)?.as_bytes().map_err(|error| sqlite(error.into()))?;
-            let id = self.fingerprints.of(id);
+            let text = row.get_ref(0).map_err(sqlite)?.as_bytes().map_err(|error| sqlite(error.into()))?;
+            let id = self.fingerprints.of(text);
             let found = self.labels.contains(&id);
             let has_vector = match tail.vector(id, if found { Before::There } else { absent }) {
                 Vector::AsBefore => found,
                 Vector::Logged(_) => true,
                 Vector::Nowhere => false,
             };
-            without += u64::from(!has_vector);
+            if !has_vector {
+                without += 1;
+                if lacking.len() < LISTED {
+                    lacking.push(String::from_utf8_lossy(text).into_owned());
+                }
+            }
         }
-        Ok(without)
+        Ok((without, lacking))
     }
 }
