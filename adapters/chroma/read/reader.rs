@@ -9,7 +9,7 @@ use crate::connection::DATABASE;
 use crate::layout::Trouble;
 use crate::layout::files::{SegmentFolder, Stamps};
 use crate::layout::fingerprint::{Fingerprint, Fingerprints};
-use crate::layout::index::Index;
+use crate::layout::index::{Index, Places};
 use crate::layout::pickle::Labelled;
 use crate::read::metadata::text;
 use palanquin_engine::contract::{Error, ErrorKind, KeyRange, Metric, Result};
@@ -28,6 +28,8 @@ pub(crate) struct Reader {
     folder: SegmentFolder,
     fingerprints: Fingerprints,
     loaded: Option<Loaded>,
+    /// How the places of the index are known; guessed until that was wrong once.
+    places: Places,
     tail: Tail,
     tail_as_of: Option<Marks>,
     /// The generation in which a row had no vector; if it has none after a fresh load either, it has none.
@@ -87,6 +89,7 @@ impl Reader {
             session,
             fingerprints: Fingerprints::new(),
             loaded: None,
+            places: Places::Guessed,
             tail: Tail::default(),
             tail_as_of: None,
             incomplete: None,
@@ -122,6 +125,10 @@ impl Reader {
             tracing::debug!(collection = self.session.entry.name, ?trouble, "a page is read again");
             self.loaded = None;
             (self.tail, self.tail_as_of) = (Tail::default(), None);
+            if matches!(trouble, Trouble::Misplaced) {
+                self.places = Places::Read;
+                continue;
+            }
             let stamps = match self.folder.stamps() {
                 Ok(stamps) => stamps,
                 Err(Trouble::Failed(error)) => return Err(error),
@@ -210,7 +217,7 @@ impl Reader {
         let Some(dimension) = marks.dimension else { return Ok(None) };
         let unknown = || Error::new(ErrorKind::UnsupportedFormat, "the collection has a metric that is not known");
         let normalised = self.session.entry.metric.ok_or_else(unknown)? == Metric::Cosine;
-        let index = match Index::load(&self.folder, dimension, normalised, &self.fingerprints) {
+        let index = match Index::load(&self.folder, dimension, normalised, &self.fingerprints, self.places) {
             Err(Trouble::Damaged(damage)) if self.session.salvaging && self.folder.stamps()?.settled() => {
                 tracing::warn!(collection = self.session.entry.name, damage, "the index is taken for lost");
                 Index::illegible(self.folder.stamps()?)

@@ -1,7 +1,7 @@
 use super::marks::{Marks, seq_id};
 use crate::connection::sqlite;
 use crate::layout::fingerprint::{Fingerprint, Fingerprints};
-use crate::layout::index::Index;
+use crate::layout::index::{Index, Places};
 use crate::layout::quarantine::{Quarantine, quarantines};
 use crate::layout::{Trouble, pickle::Labelled};
 use palanquin_engine::contract::Result;
@@ -83,7 +83,7 @@ impl Salvage {
         let mut aside = Vec::new();
         let of_segment = quarantines(palace).unwrap_or_default().into_iter().filter(|one| one.segment == segment);
         for (at, quarantine) in of_segment.enumerate() {
-            match Index::load(&quarantine.folder, dimension, normalised, fingerprints) {
+            match Index::load(&quarantine.folder, dimension, normalised, fingerprints, Places::Read) {
                 Ok(index) => {
                     let is_newest = at == 0 && !index.legacy;
                     let written_at = if is_newest { written_at(&quarantine, &index) } else { None };
