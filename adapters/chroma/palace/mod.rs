@@ -13,6 +13,8 @@ mod preflight;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod fuzz;

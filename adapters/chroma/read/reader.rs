@@ -1,8 +1,8 @@
 use super::behind::Behind;
 use super::marks::Marks;
-use super::page::{Page, rows_per_page};
+use super::page::{Page, RowText, rows_per_page};
 use super::patience::Patience;
-use super::salvage::{Reached, Salvage};
+use super::salvage::{Reached, Salvage, aside_of};
 use super::session::Session;
 use super::tail::{Before, Tail, Vector, logged_vector};
 use crate::connection::DATABASE;
@@ -28,6 +28,8 @@ pub(crate) struct Reader {
     folder: SegmentFolder,
     fingerprints: Fingerprints,
     loaded: Option<Loaded>,
+    /// Where rows that have lost their vector may find one, if that is wanted.
+    salvage: Option<Salvage>,
     /// How the places of the index are known; guessed until that was wrong once.
     places: Places,
     tail: Tail,
@@ -42,8 +44,6 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 struct Loaded {
     index: Index,
-    /// Where rows that have lost their vector may find one, if that is wanted.
-    salvage: Option<Salvage>,
     dimension: u32,
     /// As committed before the load began.
     generation: Generation,
@@ -89,6 +89,7 @@ impl Reader {
             session,
             fingerprints: Fingerprints::new(),
             loaded: None,
+            salvage: None,
             places: Places::Guessed,
             tail: Tail::default(),
             tail_as_of: None,
@@ -144,10 +145,11 @@ impl Reader {
             let Some(dimension) = self.load()? else { return Ok(EMPTY) };
             tracing::debug!(collection = self.session.entry.name, dimension, "index loaded");
         }
-        let Self { session, folder, fingerprints, loaded: Some(loaded), tail, page, raw, vector, .. } = self else {
+        let Self { session, folder, fingerprints, loaded: Some(loaded), salvage, tail, page, raw, vector, .. } = self
+        else {
             return Ok(EMPTY);
         };
-        let Loaded { index, salvage, dimension, generation } = &*loaded;
+        let (Loaded { index, dimension, generation }, salvage) = (&*loaded, &*salvage);
         let dimension = *dimension;
         raw.clear();
 
@@ -180,7 +182,7 @@ impl Reader {
             _ => None,
         };
         let logged_at =
-            |row| reached.map_or(Ok(None), |reached| reached.logged_at(&lock, segment, text(page.id(row))?));
+            |row: &RowText| reached.map_or(Ok(None), |reached| reached.logged_at(&lock, segment, text(page.id(row))?));
         let mut sources = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let id = fingerprints.of(page.id(row));
@@ -224,12 +226,14 @@ impl Reader {
             }
             loaded => loaded?,
         };
-        let salvage = self.session.salvaging.then(|| {
-            let (palace, segment) = (self.session.database.folder(), self.session.segments.vector_folder);
-            Salvage::load(palace, segment, dimension, normalised, &self.fingerprints)
-        });
+        if self.session.salvaging {
+            let aside = aside_of(self.session.database.folder(), self.session.segments.vector_folder);
+            if self.salvage.as_ref().is_none_or(|salvage| !salvage.is_of(&aside)) {
+                self.salvage = Some(Salvage::load(aside, dimension, normalised, &self.fingerprints));
+            }
+        }
         let generation = Generation { stamps: index.stamps, vector: marks.vector };
-        self.loaded = Some(Loaded { index, salvage, dimension, generation });
+        self.loaded = Some(Loaded { index, dimension, generation });
         (self.tail, self.tail_as_of) = (Tail::default(), None);
         Ok(Some(dimension))
     }

@@ -20,6 +20,8 @@ const FURTHEST_ZONE: i64 = 14 * 3600;
 /// Each takes 28 bytes a row, as the segment's own index does. One that cannot be read is passed over.
 #[derive(Debug)]
 pub(crate) struct Salvage {
+    /// Of all of them, those that cannot be read too.
+    names: Vec<String>,
     aside: Vec<Aside>,
 }
 
@@ -71,18 +73,24 @@ pub(crate) struct Found {
     pub(crate) written_at: Option<i64>,
 }
 
+/// The quarantines of one segment, the newest first; none if they cannot be listed.
+pub(crate) fn aside_of(palace: &Path, segment: Uuid) -> Vec<Quarantine> {
+    let mut found = quarantines(palace).unwrap_or_default();
+    found.retain(|quarantine| quarantine.segment == segment);
+    found
+}
+
 impl Salvage {
-    /// Reads the id maps of the segment's quarantines.
+    /// Reads the id maps of a segment's quarantines.
     pub(crate) fn load(
-        palace: &Path,
-        segment: Uuid,
+        quarantines: Vec<Quarantine>,
         dimension: u32,
         normalised: bool,
         fingerprints: &Fingerprints,
     ) -> Self {
+        let names = quarantines.iter().map(|quarantine| quarantine.name.clone()).collect();
         let mut aside = Vec::new();
-        let of_segment = quarantines(palace).unwrap_or_default().into_iter().filter(|one| one.segment == segment);
-        for (at, quarantine) in of_segment.enumerate() {
+        for (at, quarantine) in quarantines.into_iter().enumerate() {
             match Index::load(&quarantine.folder, dimension, normalised, fingerprints, Places::Read) {
                 Ok(index) => {
                     let is_newest = at == 0 && !index.legacy;
@@ -92,7 +100,12 @@ impl Salvage {
                 Err(trouble) => tracing::warn!(quarantine = quarantine.name, ?trouble, "nothing is salvaged from it"),
             }
         }
-        Self { aside }
+        Self { names, aside }
+    }
+
+    /// Whether it was made of these.
+    pub(crate) fn is_of(&self, quarantines: &[Quarantine]) -> bool {
+        self.names.iter().eq(quarantines.iter().map(|quarantine| &quarantine.name))
     }
 
     /// Whether any of them has a vector of the row, sound or not.
