@@ -80,7 +80,7 @@ impl Workshop {
 
     /// Where the journal is kept, if that was said.
     pub(super) fn state(&self) -> Option<PathBuf> {
-        self.state.clone()
+        self.state.state.clone()
     }
 
     pub(super) fn options(&self) -> LinkOptions {

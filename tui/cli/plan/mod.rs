@@ -7,6 +7,7 @@ mod gather;
 mod text;
 
 use super::allowances::Allowances;
+use super::salvage::Salvage;
 use super::share::Share;
 use super::workshop::ends_apart;
 use super::{given, once};
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     #[command(flatten)]
     share: Share,
     #[command(flatten)]
+    salvage: Salvage,
+    #[command(flatten)]
     allowances: Allowances,
     /// Where the journal is kept [default: $XDG_STATE_HOME/palanquin]
     #[arg(long, value_name = "DIR")]
@@ -46,6 +49,8 @@ pub(super) struct Plan {
 pub(super) struct Question {
     /// What part of the palace.
     pub(super) share: Share,
+    /// Whether lost vectors would be looked for.
+    pub(super) salvage: Salvage,
     /// What would be allowed.
     pub(super) allowances: Allowances,
     /// Where the journal is kept, if that was said.
@@ -59,8 +64,8 @@ impl Plan {
     pub(super) fn run(self) -> Result<Exit> {
         let registry = Registry::new();
         let (source, target) = (registry.locate(&self.source)?, registry.locate(&self.target)?);
-        let Self { share, allowances, state, json, .. } = self;
-        Question { share, allowances, state, json }.about(&source, None, &target)
+        let Self { share, salvage, allowances, state, json, .. } = self;
+        Question { share, salvage, allowances, state, json }.about(&source, None, &target)
     }
 }
 
@@ -68,6 +73,7 @@ impl Question {
     /// Prints the plan for these ends; `from` is the source's backend, if it was named.
     pub(super) fn about(self, found: &Found, from: Option<&str>, to: &Found) -> Result<Exit> {
         let (source, target) = ends_apart(found, from, to)?;
+        let source = self.salvage.of(source)?;
         let request = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str());
         let spec = self.allowances.in_spec(self.share.apply(request)?);
         let asked = gather::Asked {
