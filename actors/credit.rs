@@ -51,7 +51,7 @@ impl Credit {
     }
 
     /// Takes the credit if it is free at once and nobody waits for it.
-    fn take_now(&self, bytes: usize) -> Option<Held> {
+    pub(crate) fn take_now(&self, bytes: usize) -> Option<Held> {
         let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(self.wanted(bytes)).ok()?;
         Some(Held { _permit: Some(permit) })
     }
