@@ -1,6 +1,7 @@
 use super::MaintenanceRun;
 use palanquin_engine::contract::{
-    CaptureLevel, EmbedderIdentity, Fidelity, Finding, Health, IdentityState, MaintenanceKind, MaintenanceState, Metric,
+    CaptureLevel, EmbedderIdentity, Fidelity, Finding, Health, IdentityState, MaintenanceKind, MaintenanceState,
+    MaintenanceStep, Metric,
 };
 use palanquin_engine::link::{Eta, Event, LinkId, LinkKind, LinkState, Rates};
 use serde::Serialize;
@@ -151,6 +152,15 @@ pub struct ParityView {
     pub verdict: Option<String>,
 }
 
+/// Maintenance of a link's target after the copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MaintenanceView {
+    /// The kind that is run.
+    pub kind: &'static str,
+    /// How far it is; `None` until the store has told.
+    pub step: Option<MaintenanceStep>,
+}
+
 /// Something the operator can have a link do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -249,6 +259,8 @@ pub struct LinkView {
     pub restarts: u32,
     /// The comparison of both ends, once begun.
     pub parity: Option<ParityView>,
+    /// The maintenance after the copy, while it is under way.
+    pub maintenance: Option<MaintenanceView>,
     /// What the operator should look at.
     pub findings: Vec<Finding>,
     /// The newest act on it.

@@ -2,7 +2,7 @@ use super::ledger::Ledger;
 use super::setup::{LinkEnd, LinkSetup};
 use super::view::{Sight, link_view};
 use super::work::{self, Desk, Done, News, Prepared};
-use crate::board::{Act, ActKind, ActStatus};
+use crate::board::{Act, ActKind, ActStatus, MaintenanceView};
 use crate::clock::now_ms;
 use crate::supervise::{Exit, Heartbeat, Monitor, Watchdog, Worker};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
@@ -70,7 +70,7 @@ enum Report {
     News(u64, News),
     Ended(u64, Result<palanquin_engine::contract::Result<Done>, JoinError>),
     Stored(u64, Result<(), JournalError>),
-    Concluded(u64, Result<(), JournalError>, bool),
+    Concluded(u64, Result<(), JournalError>, Input),
 }
 
 impl LinkActor {
@@ -180,12 +180,26 @@ impl LinkActor {
             }
             News::Converted(rows) => self.account.conversions = rows,
             News::Compared { end, rows } => self.sight.compared(end, rows),
+            News::Found(finding) => self.sight.found(finding),
+            News::Maintaining { kind, step } => self.sight.maintenance = Some(MaintenanceView { kind, step }),
             News::CaughtUp => {}
         }
     }
 
     fn work_ended(&mut self, end: Result<palanquin_engine::contract::Result<Done>, JoinError>) -> Input {
         self.watchdog = None;
+        let input = self.ended_with(end);
+        match input {
+            // The copy is verified, whatever becomes of its indexes.
+            Input::Failed(failure) if self.machine.state().phase() == Some(Phase::Maintaining) => {
+                self.sight.found(work::maintenance_failed("maintenance", &failure.reason));
+                Input::Maintained
+            }
+            input => input,
+        }
+    }
+
+    fn ended_with(&mut self, end: Result<palanquin_engine::contract::Result<Done>, JoinError>) -> Input {
         match end {
             Ok(Ok(Done::Checked(prepared))) => {
                 self.ledger = Ledger::from_journal(prepared.positions.clone());
@@ -201,6 +215,13 @@ impl LinkActor {
                 let equal = report.verdict() == Verdict::Equal;
                 self.report = Some(report);
                 Input::Verified { equal }
+            }
+            Ok(Ok(Done::Maintained(upkeep))) => {
+                self.sight.maintenance = None;
+                self.account.maintenance_before = upkeep.before;
+                self.account.maintenance_after = upkeep.after;
+                self.account.maintenance = upkeep.results;
+                Input::Maintained
             }
             Ok(Ok(Done::Stopped)) => Input::Stopped,
             Ok(Err(error)) => Input::Failed(Failure::from(&error)),
@@ -228,20 +249,23 @@ impl LinkActor {
             return;
         }
         match self.ending.take() {
-            Some(Input::Verified { equal }) => self.conclude(equal, ctx),
+            Some(Input::Verified { equal }) if !self.machine.maintains_after(equal) => {
+                self.conclude(equal, Input::Verified { equal }, ctx);
+            }
+            Some(Input::Maintained) => self.conclude(true, Input::Maintained, ctx),
             Some(input) => self.take(input, ctx),
             None => {}
         }
     }
 
     /// Records the end of a migration before it is told to anybody.
-    fn conclude(&mut self, equal: bool, ctx: &Context<Self>) {
+    fn conclude(&mut self, equal: bool, told: Input, ctx: &Context<Self>) {
         let Some(prepared) = &self.prepared else { return };
         let (journal, id, epoch) = (Arc::clone(&self.setup.journal), self.setup.id.clone(), prepared.epoch);
         let (address, generation) = (ctx.address(), self.generation);
         tokio::spawn(async move {
             let ended = journal.end(&id, epoch, &Ending { verified: equal, at_ms: now_ms() }).await;
-            address.do_send(Report::Concluded(generation, ended, equal));
+            address.do_send(Report::Concluded(generation, ended, told));
         });
     }
 
@@ -304,7 +328,9 @@ impl Worker for LinkActor {
 
     fn from_spec(setup: LinkSetup) -> Self {
         Self {
-            machine: Machine::new(setup.spec.kind),
+            machine: Machine::new(setup.spec.kind).with_maintenance(
+                setup.options.maintain && !work::maintenance_after_a_copy(setup.target.maintenance_kinds).is_empty(),
+            ),
             ledger: Ledger::default(),
             sight: Sight::new(),
             prepared: None,
@@ -376,8 +402,8 @@ impl Handler<Report> for LinkActor {
                     Err(error) => self.journal_failed(error, ctx),
                 }
             }
-            Report::Concluded(generation, ended, equal) if generation == self.generation => match ended {
-                Ok(()) => self.take(Input::Verified { equal }, ctx),
+            Report::Concluded(generation, ended, told) if generation == self.generation => match ended {
+                Ok(()) => self.take(told, ctx),
                 Err(error) => self.take(Input::Failed(Failure::from(&Error::from(error))), ctx),
             },
             // Of work that was replaced.
@@ -424,6 +450,9 @@ impl Handler<PalaceLost> for LinkActor {
 
     fn handle(&mut self, PalaceLost(reason): PalaceLost, ctx: &mut Context<Self>) {
         self.setup.crew.cut_off();
-        self.take(Input::Failed(Failure { kind: ErrorKind::Unavailable, reason }), ctx);
+        // What was cut off of the maintenance ends by itself, with the copy as verified as it was.
+        if self.machine.state().phase() != Some(Phase::Maintaining) || !self.working {
+            self.take(Input::Failed(Failure { kind: ErrorKind::Unavailable, reason }), ctx);
+        }
     }
 }

@@ -17,3 +17,4 @@ pub(crate) use actor::{Cascade, LinkActor, Order, PalaceLost};
 pub(crate) use limits::Limits;
 pub use setup::{LinkEnd, LinkOptions};
 pub(crate) use setup::{LinkSetup, PalaceEnd};
+pub use work::maintenance_after_a_copy;

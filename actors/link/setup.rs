@@ -3,10 +3,11 @@ use super::crew::Crew;
 use super::limits::Limits;
 use crate::board::{ActKind, Board};
 use crate::credit::Credit;
+use crate::engine::Replaced;
 use crate::palace::PalaceActor;
 use crate::supervise::Monitor;
 use actix::Addr;
-use palanquin_engine::contract::{Capabilities, Conversion, Fidelity, Finding};
+use palanquin_engine::contract::{Capabilities, Conversion, Fidelity, Finding, MaintenanceKind, Metric};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::{Account, LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
@@ -46,6 +47,8 @@ pub struct LinkOptions {
     pub strict: bool,
     /// Time between two looks at a feed that had nothing new.
     pub poll_every: Duration,
+    /// Whether a verified copy's target gets its indexes and statistics.
+    pub maintain: bool,
     /// Longest time without a sign of life from the work in hand.
     pub patience: Duration,
     /// Seed of every random choice.
@@ -69,6 +72,7 @@ impl Default for LinkOptions {
             max_dead_letters: 0,
             strict: false,
             poll_every: Duration::from_millis(250),
+            maintain: true,
             patience: Duration::from_secs(120),
             seed: 0,
         }
@@ -135,6 +139,8 @@ pub(crate) struct PalaceEnd {
     pub(crate) address: String,
     pub(crate) backend: &'static str,
     pub(crate) capabilities: Capabilities,
+    pub(crate) metrics: &'static [Metric],
+    pub(crate) maintenance_kinds: &'static [MaintenanceKind],
     pub(crate) fidelity: Fidelity,
     pub(crate) conversions: &'static [Conversion],
     pub(crate) readers: usize,
@@ -154,6 +160,7 @@ pub(crate) struct LinkSetup {
     pub(crate) credit: Credit,
     pub(crate) limits: Limits,
     pub(crate) options: LinkOptions,
+    pub(crate) replaces: Option<Arc<Replaced>>,
     pub(crate) crew: Crew,
     pub(crate) standing: Standing,
     pub(crate) restarts: Arc<AtomicU32>,

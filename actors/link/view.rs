@@ -1,5 +1,5 @@
 use super::setup::LinkSetup;
-use crate::board::{Act, Lag, LinkView, ParityView, Trend};
+use crate::board::{Act, Lag, LinkView, MaintenanceView, ParityView, Trend};
 use crate::clock::now_ms;
 use palanquin_engine::contract::{Finding, Severity};
 use palanquin_engine::link::{Account, Eta, LinkState, Machine, Meter, Phase, Plan, Positions};
@@ -18,7 +18,9 @@ pub(super) struct Sight {
     pub(super) changes_applied: u64,
     pub(super) lag: Option<Lag>,
     pub(super) parity: Option<ParityView>,
+    pub(super) maintenance: Option<MaintenanceView>,
     bare: BTreeMap<String, Bare>,
+    found: Vec<Finding>,
     pub(super) act: Option<Act>,
 }
 
@@ -37,7 +39,9 @@ impl Sight {
             changes_applied: 0,
             lag: None,
             parity: None,
+            maintenance: None,
             bare: BTreeMap::new(),
+            found: Vec::new(),
             act: None,
         }
     }
@@ -82,7 +86,15 @@ impl Sight {
                 rows: converted.ids.iter().take(LISTED).cloned().collect(),
             });
         }
+        findings.extend(self.found.iter().cloned());
         findings
+    }
+
+    /// Keeps a finding; work that is repeated finds it again, and once is enough.
+    pub(super) fn found(&mut self, finding: Finding) {
+        if !self.found.contains(&finding) {
+            self.found.push(finding);
+        }
     }
 
     pub(super) fn behind(&mut self, rows: u64, since_ms: Option<i64>) {
@@ -166,6 +178,7 @@ pub(super) fn link_view(
         attempt: machine.attempt(),
         restarts: setup.restarts.load(Ordering::Relaxed),
         parity: sight.parity.clone(),
+        maintenance: sight.maintenance.clone(),
         findings: sight.findings(account),
         act: sight.act.clone(),
     }

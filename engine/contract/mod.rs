@@ -57,7 +57,7 @@ pub(crate) use error::kind_of_io;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{Filter, Test};
 pub use health::{Condition, Finding, Health, Severity};
-pub use identity::{EmbedderIdentity, IdentityState};
+pub use identity::{EmbedderIdentity, IdentityState, ModelKnownBy};
 pub use key_range::KeyRange;
 pub use lists::{RowLists, RowUpdates};
 pub use lookup::{GetRequest, GetResult, Include, Metadata, QueryRequest, QueryResult, Selection};

@@ -61,6 +61,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Records how it ended.
     async fn end(&self, link: &LinkId, epoch: u64, ending: &Ending) -> Result<(), JournalError>;
 
+    /// Takes back that it has ended: what it has made is to be looked at again. Plan and positions stay.
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;
+
     /// Every link there is.
     async fn links(&self) -> Result<Vec<KnownLink>, JournalError>;
 

@@ -273,6 +273,16 @@ impl Journal for SqliteJournal {
         self.transact(move |transaction| Ok(letters::converted(transaction, &link)?)).await
     }
 
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            transaction.execute("UPDATE link SET ending = NULL WHERE id = ?1", [&link.0])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
         let link = link.clone();
         self.transact(move |transaction| {

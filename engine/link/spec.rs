@@ -43,6 +43,13 @@ pub struct LinkSpec {
     /// the same link.
     #[serde(default, skip_serializing_if = "Overrides::are_none")]
     pub overrides: Overrides,
+    /// The operator's word on which model made the source's vectors (§1.5); like what is allowed, no part of the
+    /// request's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The model of the configuration's embedder, which whoever opens the target searches with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<String>,
 }
 
 /// What the operator has allowed by name (§8); written into the record of the migration.
@@ -89,6 +96,8 @@ impl LinkSpec {
             filter: None,
             renames: BTreeMap::new(),
             overrides: Overrides::default(),
+            model: None,
+            embedder: None,
         }
     }
 

@@ -12,7 +12,7 @@ const KILLS: u32 = 20;
 const SEED: u64 = 20_260_301;
 
 /// Starts the copy, kills it at the moment given, and says whether it was still running.
-fn kill_at(moment: Duration, copy: Program) -> bool {
+pub(crate) fn kill_at(moment: Duration, copy: Program) -> bool {
     // A credit of half a megabyte makes commits of some hundred rows, so that there is much to be killed in.
     let (mut child, lines) = copy.arg("--credit").arg("512KiB").start();
     let deadline = Instant::now() + moment;

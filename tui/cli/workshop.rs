@@ -5,7 +5,7 @@ use crate::registry::Registry;
 use crate::session::Session;
 use clap::Args;
 use palanquin_actors::{LinkOptions, PalaceSource};
-use palanquin_config::{Address, ByteSize, state_directory};
+use palanquin_config::{ByteSize, Found, state_directory};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use palanquin_engine::journal::{LinkLock, SqliteJournal};
 use palanquin_engine::link::LinkSpec;
@@ -78,6 +78,11 @@ impl Workshop {
         Ok(Opened { journal, lock, session })
     }
 
+    /// Where the journal is kept, if that was said.
+    pub(super) fn state(&self) -> Option<PathBuf> {
+        self.state.clone()
+    }
+
     pub(super) fn options(&self) -> LinkOptions {
         LinkOptions {
             credit_bytes: self.credit.0,
@@ -92,11 +97,16 @@ impl Workshop {
     }
 }
 
-/// Both ends of a link, found and told apart.
-pub(super) fn ends(source: &Address, target: &Address) -> Result<(PalaceSource, PalaceSource)> {
+/// Both ends of a link, each with its backend; whether they lie in each other is not asked.
+pub(super) fn ends_apart(source: &Found, from: Option<&str>, target: &Found) -> Result<(PalaceSource, PalaceSource)> {
     let registry = Registry::new();
-    let (read, written) = (registry.source(source)?, registry.target(target)?);
-    if source.overlaps(target) {
+    Ok((registry.found(source, from)?.0, registry.target(target)?))
+}
+
+/// Both ends of a link, each with its backend, told apart; `from` is the source's, if it was named.
+pub(super) fn ends(source: &Found, from: Option<&str>, target: &Found) -> Result<(PalaceSource, PalaceSource)> {
+    let (read, written) = ends_apart(source, from, target)?;
+    if source.address.overlaps(&target.address) {
         let detail = "the target is the source, or one lies inside the other";
         return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&written.address));
     }

@@ -1,4 +1,4 @@
-use crate::cli::{Inspection, MigrationPlan};
+use crate::cli::{Inspection, Migrated, MigrationPlan};
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
@@ -76,6 +76,9 @@ enum Content<'a> {
     },
     LogEntry {
         entry: &'a LogEntry,
+    },
+    Migrations {
+        palaces: &'a [Migrated],
     },
     Note {
         text: &'a str,
@@ -176,6 +179,10 @@ pub(crate) fn backend(backend: &Descriptor) -> String {
 
 pub(crate) fn plan(plan: &MigrationPlan) -> String {
     line(Content::Plan { plan })
+}
+
+pub(crate) fn migrations(palaces: &[Migrated]) -> String {
+    line(Content::Migrations { palaces })
 }
 
 pub(crate) fn log_entry(entry: &LogEntry) -> String {

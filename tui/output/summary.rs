@@ -78,6 +78,9 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
     if let Some(report) = &end.report {
         report_lines(report, &end.account.dead_letters, &mut put);
     }
+    for run in &end.account.maintenance {
+        put(format!("  maintenance   {}: {}", run.kind, run.status));
+    }
     for finding in &end.findings {
         let mark = if finding.severity >= Severity::Warning { "look" } else { "note" };
         put(format!("  {mark}  {}: {}", finding.name, finding.summary));

@@ -1,6 +1,6 @@
 //! What a backend says of itself, in words.
 
-use palanquin_engine::contract::{CaptureLevel, Fidelity};
+use palanquin_engine::contract::{CaptureLevel, Check, Fidelity, Standing};
 
 /// How a palace's changes can be followed.
 pub(crate) fn capture(level: Option<CaptureLevel>) -> &'static str {
@@ -18,4 +18,23 @@ pub(crate) fn fidelity(fidelity: Fidelity) -> &'static str {
         Fidelity::Exact => "come back bit for bit",
         Fidelity::Ulp => "come back within one unit in the last place",
     }
+}
+
+/// A preflight check in a line, with a second one for what to do about it.
+pub(crate) fn check(about: &str, check: &Check) -> String {
+    let standing = match check.standing {
+        Standing::Passes => "ok",
+        Standing::Warns => "warning",
+        Standing::Fails => "FAILS",
+    };
+    let mut lines = format!("  {standing:<8} {about:<7} {:<12} {}\n", check.name, check.found);
+    if let Some(fix) = &check.fix {
+        lines.push_str(&format!("  {:<29} {fix}\n", ""));
+    }
+    lines
+}
+
+/// Whether a check stands in the way.
+pub(crate) fn fails(check: &Check) -> bool {
+    check.standing == Standing::Fails
 }

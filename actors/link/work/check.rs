@@ -1,12 +1,13 @@
-use super::{Desk, Done, Pair};
+use super::{Desk, Done, Pair, gate};
 use crate::palace::{Compare, Connect, PalaceActor};
 use actix::{Addr, MailboxError};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Error, ErrorKind, Filter, KeyRange, Metric, OpenMode, Palace, Result,
-    ScanOrder, ScanRequest, token,
+    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, Error, ErrorKind, Filter, KeyRange, Metric, OpenMode,
+    Palace, Result, ScanOrder, ScanRequest, token,
 };
 use palanquin_engine::journal::Claim;
+use palanquin_engine::link::gate::Judgement;
 use palanquin_engine::link::{CollectionPlan, ConvertedRows, LinkKind, LinkSpec, Plan, Positions, SetAside, as_copied};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,8 +65,9 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let plan = match claim.plan.take() {
         Some(plan) => plan,
         None => {
-            refuse_existing(desk, there.as_deref()).await?;
-            let plan = make_plan(desk, source.as_ref()).await?;
+            let collections = wanted(desk, source.collections().await?)?;
+            let judgement = gate::before_the_plan(desk, &collections, there.as_deref()).await?;
+            let plan = make_plan(desk, source.as_ref(), collections, &judgement).await?;
             setup.journal.store_plan(&claim.link, claim.epoch, &plan).await?;
             plan
         }
@@ -75,6 +77,9 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
     }
     let target = connect(&setup.target.actor, OpenMode::Create, false).await?;
     let pairs = open_pairs(desk, &claim, &plan, &filter, (source.as_ref(), target.as_ref())).await?;
+    let judgement = gate::of_pairs(desk, &pairs).await?;
+    judgement.check().map_err(|error| error.in_palace(&setup.target.address))?;
+    gate::settle(desk, target.as_ref(), &pairs, &judgement).await?;
     compare_identities(desk, &pairs).await?;
     let dead_letters = setup.journal.dead_letters(&claim.link).await?.into_iter().map(|letter| letter.about).collect();
     let converted = setup.journal.converted(&claim.link).await?;
@@ -94,21 +99,16 @@ fn exists(desk: &Desk, detail: &str) -> Error {
     Error::new(ErrorKind::PalaceExists, detail).in_palace(&desk.setup.target.address)
 }
 
-async fn refuse_existing(desk: &Desk, target: Option<&dyn Palace>) -> Result<()> {
-    let Some(target) = target else { return Ok(()) };
-    let names: Vec<_> = target.collections().await?.into_iter().map(|collection| collection.name).collect();
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(exists(desk, &format!("the target exists and holds {}", names.join(", "))))
-    }
-}
-
-async fn make_plan(desk: &Desk, source: &dyn Palace) -> Result<Plan> {
+async fn make_plan(
+    desk: &Desk,
+    source: &dyn Palace,
+    collections: Vec<CollectionInfo>,
+    judgement: &Judgement,
+) -> Result<Plan> {
     let setup = &desk.setup;
     let readers = setup.source.readers.max(setup.target.writers);
     let mut plan = Plan { collections: Vec::new(), without_dimension: Vec::new() };
-    for info in wanted(desk, source.collections().await?)? {
+    for info in collections {
         // Opening it also tells why it cannot be used, which a list does not.
         let collection = source.collection(&info.name).await?;
         let Some(dimension) = info.dimension else {
@@ -126,6 +126,8 @@ async fn make_plan(desk: &Desk, source: &dyn Palace) -> Result<Plan> {
             let detail = format!("it does not advertise {}, which a mirror needs", token::CHANGE_FEED);
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&setup.source.address));
         }
+        let model = judgement.model(&info.name).and_then(|model| model.recorded.clone());
+        let identity = model.map(|model| EmbedderIdentity { dimension, ..model });
         let name = setup.spec.target_name(&info.name).to_owned();
         let renamed_from = (name != info.name).then_some(info.name);
         plan.collections.push(CollectionPlan {
@@ -134,7 +136,7 @@ async fn make_plan(desk: &Desk, source: &dyn Palace) -> Result<Plan> {
                 name,
                 dimension,
                 metric: info.metric.unwrap_or(Metric::Cosine),
-                identity: info.identity,
+                identity,
                 incarnation: uuid::Uuid::new_v4().to_string(),
             },
             source_incarnation: info.incarnation,

@@ -2,13 +2,17 @@
 //!
 //! [`check`] opens both ends and makes or takes up the plan; [`copy`] carries partitions; [`follow`] carries changes, and
 //! [`level`] compares every row where the feed has lost its place; all three apply through [`deliver`];
-//! [`verify`] compares both ends; [`record`] leaves the migration's record in the target. Work stops at the next durable position when its shift says so.
+//! [`gate`] asks whether the copy may be made and has the target say of which model it is; [`verify`] compares both ends;
+//! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable
+//! position when its shift says so.
 
 mod check;
 mod copy;
 mod deliver;
 mod follow;
+mod gate;
 mod level;
+mod maintain;
 mod record;
 #[cfg(test)]
 mod testing;
@@ -19,7 +23,9 @@ use super::setup::LinkSetup;
 use crate::credit::Held;
 use crate::supervise::Heartbeat;
 pub(super) use check::Prepared;
-use palanquin_engine::contract::{Collection, Conversion, Cursor, Error, ErrorKind, Result};
+pub use maintain::maintenance_after_a_copy;
+pub(super) use maintain::{Upkeep, maintenance_failed};
+use palanquin_engine::contract::{Collection, Conversion, Cursor, Error, ErrorKind, Finding, MaintenanceStep, Result};
 use palanquin_engine::link::{ConvertedRows, Phase, Position, SetAside};
 use palanquin_engine::parity::{End, ParityReport};
 use std::sync::Arc;
@@ -45,6 +51,10 @@ pub(super) enum News {
     WithoutVector { collection: usize, ids: Vec<String> },
     /// So many rows of one end have been compared.
     Compared { end: End, rows: u64 },
+    /// Something the operator should look at.
+    Found(Finding),
+    /// Maintenance after the copy: which kind is run, and how far it is.
+    Maintaining { kind: &'static str, step: Option<MaintenanceStep> },
 }
 
 /// How work ended, if it did not fail.
@@ -53,6 +63,7 @@ pub(super) enum Done {
     Checked(Arc<Prepared>),
     Copied,
     Verified(Arc<ParityReport>),
+    Maintained(Upkeep),
     Stopped,
 }
 
@@ -103,6 +114,7 @@ pub(super) async fn run(phase: Phase, desk: Desk, prepared: Option<Arc<Prepared>
         (Phase::Copying, Some(prepared)) => copy::run(&desk, prepared).await,
         (Phase::CatchingUp | Phase::Live, Some(prepared)) => follow::run(&desk, &prepared).await,
         (Phase::Verifying, Some(prepared)) => verify::run(&desk, &prepared).await,
+        (Phase::Maintaining, Some(_)) => maintain::run(&desk).await,
         (phase, None) => {
             Err(Error::new(ErrorKind::Internal, format!("{} began before anything was checked", phase.word())))
         }

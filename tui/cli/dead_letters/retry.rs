@@ -6,7 +6,7 @@ use crate::output;
 use crate::registry::Registry;
 use clap::Args;
 use palanquin_actors::PalaceSource;
-use palanquin_config::Address;
+use palanquin_config::{Address, Found};
 use palanquin_engine::contract::{ChangeBatch, Collection, Error, ErrorKind, OpenMode, Palace, Result, WriteMode};
 use palanquin_engine::journal::{Claim, DeadLetter, Journal, LinkLock, SqliteJournal};
 use palanquin_engine::link::{CollectionPlan, SetAside};
@@ -41,7 +41,7 @@ impl Retry {
             let address: Address = link.spec.target.parse().map_err(|error: palanquin_config::AddressError| {
                 Error::new(ErrorKind::InvalidRequest, error.to_string()).in_palace(&link.spec.target)
             })?;
-            let target = Registry::new().target(&address)?;
+            let target = Registry::new().target(&Found::from(address))?;
             let palace = target.backend.open(&target.palace, OpenMode::Write.into()).await?;
             let mut retried = Retried::default();
             for letter in letters {

@@ -117,6 +117,9 @@ fn a_maintenance_run_from_asked_to_ended() {
     check("maintain-noop", page, &options(), fixtures::a_run_with_nothing_to_do);
     check("maintain-already-running", page, &options(), fixtures::a_run_of_somebody_else);
     check("maintain-failed", page, &options(), fixtures::a_run_that_failed);
+    check("maintain-cancelled", page, &options(), fixtures::a_run_that_was_cancelled);
+    let cancel = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} x")));
+    check("maintain-cancel-question", cancel, &options(), fixtures::a_run_with_a_total);
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn ascii_only() {
 
 #[test]
 fn ascii_means_ascii() {
-    for keys in ["Tab", "Enter", "S-Tab Enter", "S-Tab j m", "S-Tab j m Enter", "?", "q"] {
+    for keys in ["Tab", "Enter", "S-Tab Enter", "S-Tab j m", "S-Tab j m Enter", "S-Tab j x", "?", "q"] {
         let options = Options { ascii: true, ..options() };
         let mut model = model_with(options, (120, 40), fixtures::a_run_that_ran());
         press(&mut model, keys);

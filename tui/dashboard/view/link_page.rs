@@ -7,6 +7,7 @@ use crate::dashboard::format;
 use crate::dashboard::model::{Model, link_progress};
 use crate::dashboard::text;
 use crate::dashboard::theme::{Theme, Tone};
+use crate::output;
 use palanquin_actors::board::{ActStatus, Limiter, LinkView};
 use palanquin_engine::link::{LinkId, LinkKind, LinkState, Phase};
 use ratatui::text::Line;
@@ -30,6 +31,10 @@ pub(super) fn lines(model: &Model, id: &LinkId, width: usize) -> Vec<Line<'stati
     }
     if link.parity.is_some() {
         parity(link, &mut page);
+    }
+    if let Some(view) = &link.maintenance {
+        page.heading("Maintenance");
+        page.value("running", &output::plain::maintenance(view), Tone::Plain);
     }
     if !link.findings.is_empty() {
         palace_page::findings(&link.findings, &mut page);

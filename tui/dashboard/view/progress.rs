@@ -5,6 +5,7 @@ use crate::dashboard::acts::pause::word;
 use crate::dashboard::format;
 use crate::dashboard::model::{Model, link_progress};
 use crate::dashboard::theme::{Theme, Tone};
+use crate::output::plain;
 use palanquin_actors::board::{ActKind, ActStatus, Lag, LinkView};
 use palanquin_engine::link::{LinkState, Phase};
 
@@ -163,6 +164,10 @@ pub(super) fn note(model: &Model, link: &LinkView, hidden: Hidden, theme: &Theme
                 let (compared, total) = (format::count(compared), format::count(parity.total_rows));
                 parts.push((format!("{compared}/{total} rows of both ends compared"), Tone::Plain));
             }
+        }
+        LinkState::Working { phase: Phase::Maintaining } => {
+            parts.push(("both ends are equal".to_owned(), Tone::Good));
+            parts.extend(link.maintenance.as_ref().map(|view| (plain::maintenance(view), Tone::Plain)));
         }
         LinkState::Working { phase: Phase::CatchingUp | Phase::Live } => {
             parts.extend(link.lag.as_ref().map(|figure| lag(model, figure, theme)));
