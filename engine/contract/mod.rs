@@ -7,7 +7,8 @@
 //! do better.
 //!
 //! # Writing an adapter
-//! 1. Declare what the store can do in a [`Descriptor`]: tokens ([`token`]), [`MaintenanceKind`]s, metrics, [`Fidelity`].
+//! 1. Declare what the store can do in a [`Descriptor`]: tokens ([`token`]), [`MaintenanceKind`]s, metrics, [`Fidelity`],
+//!    the [`Conversion`]s without which it cannot hold some rows, how many scans and writers of a collection it takes at once.
 //!    Advertise nothing that does not hold: the contract suite (crate `palanquin-contract`) checks each token both ways.
 //! 2. Implement the three traits. What every store has in common is kept by [`enforce`](enforce()), through which core
 //!    uses every backend: spec version (§9), namespaces (§2.2), closed handles (§2.6), read-only palaces, embedder

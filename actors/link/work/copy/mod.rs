@@ -99,14 +99,14 @@ pub(super) async fn run(desk: &Desk, prepared: Arc<Prepared>) -> Result<Done> {
     });
     let mut drivers = FuturesUnordered::new();
     let mut hands = Vec::new();
-    for _ in 0..writers {
+    for writer in 0..writers {
         let (hand_on, handed) = mpsc::channel(HANDS);
         hands.push(hand_on);
-        let driver = tokio::spawn(writer::run(Arc::clone(&run), handed));
+        let driver = tokio::spawn(writer::run(Arc::clone(&run), writer, handed));
         drivers.push(ended("the target driver", AbortOnDropHandle::new(driver)));
     }
     for reader in 0..readers {
-        let driver = tokio::spawn(reader::run(Arc::clone(&run), hands[reader % writers].clone()));
+        let driver = tokio::spawn(reader::run(Arc::clone(&run), reader, hands[reader % writers].clone()));
         drivers.push(ended("the source driver", AbortOnDropHandle::new(driver)));
     }
     drop(hands);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Scans partitions until none is left or reading is to stop.
-pub(super) async fn run(run: Arc<Run>, hand_on: mpsc::Sender<Handed>) -> Result<()> {
-    // Handles of its own: one handle has one user at a time (§2.5).
+/// Scans partitions until none is left or reading is to stop. One handle has one user at a time (§2.5): the first reader
+/// has those that were opened with the plan, and what they have learned by then, the others open their own.
+pub(super) async fn run(run: Arc<Run>, number: usize, hand_on: mpsc::Sender<Handed>) -> Result<()> {
     let mut sources: HashMap<usize, Arc<dyn Collection>> = HashMap::new();
     while let Some((key, range)) = run.next_partition() {
         if run.halt.is_cancelled() {
@@ -18,6 +18,7 @@ pub(super) async fn run(run: Arc<Run>, hand_on: mpsc::Sender<Handed>) -> Result<
         }
         let source = match sources.get(&key.0) {
             Some(source) => Arc::clone(source),
+            None if number == 0 => Arc::clone(&run.prepared.pairs[key.0].source),
             None => {
                 let source = run.prepared.source.collection(&run.prepared.pairs[key.0].name).await;
                 let source = source.map_err(|error| error.in_palace(&run.desk.setup.source.address))?;

@@ -3,9 +3,13 @@
 use crate::link::LinkOptions;
 use crate::link::work::testing::{FOR_EVER, Told, Weather, World, batch, calm, numbered};
 use crate::link::work::{Done, Prepared};
-use palanquin_engine::contract::{Conversion, ErrorKind, KeyRange};
+use futures::TryStreamExt;
+use palanquin_engine::contract::{
+    Conversion, ErrorKind, GetRequest, KeyRange, QueryRequest, ScanOrder, ScanRequest, Selection,
+};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::Positions;
+use palanquin_engine::rows::RowBatch;
 use palanquin_memory::{Fault, Faults, Point};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -213,6 +217,29 @@ async fn what_a_target_forces_is_converted_counted_once_and_what_nothing_makes_f
     let target = world.rows(&world.target, "target", "c").await;
     let documents: Vec<_> = target.into_iter().map(|(id, document)| (id, document.unwrap())).collect();
     assert_eq!(documents, [("a", "plain"), ("b", "x␀y"), ("d", "␀")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_copy_is_compared_with_is_filtered_and_converted_however_it_is_read() {
+    let mut world = World::new(calm(), calm(), Faults::default());
+    world.conversions = &Conversion::ALL;
+    world.spec.filter = Some(serde_json::json!({"room": "a"}));
+    let rows = [("a-0", "x\0y"), ("b", "\0"), ("c-0", "plain"), ("d\0-0", "\0")];
+    world.fill("c", batch(rows.map(|(id, document)| (id.to_owned(), document)))).await;
+    let prepared = world.prepare().await;
+    let as_copied = &prepared.pairs[0].as_copied;
+    let expected = [("a-0", "x␀y"), ("c-0", "plain"), ("d\0-0", "\0")];
+    let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 2 };
+    let batches: Vec<RowBatch> = as_copied.scan(scan).try_collect().await.unwrap();
+    let scanned: Vec<_> = batches.iter().flat_map(RowBatch::rows).map(|row| (row.id, row.document.unwrap())).collect();
+    assert_eq!(scanned, expected);
+    let named = GetRequest::of(Selection::ids(rows.map(|(id, _)| id)));
+    let got = as_copied.get(&named).await.unwrap();
+    let got: Vec<_> =
+        got.ids.iter().map(String::as_str).zip(got.documents.iter().flatten().map(String::as_str)).collect();
+    assert_eq!(got, expected);
+    let found = as_copied.query(&QueryRequest::of(vec![vec![0.5; 4]], 10)).await.unwrap();
+    assert_eq!((as_copied.count().await.unwrap(), found.ids[0].len()), (3, 3));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Makes durable what its readers hand on, until they are gone.
-pub(super) async fn run(run: Arc<Run>, handed: mpsc::Receiver<Handed>) -> Result<()> {
+/// Makes durable what its readers hand on, until they are gone. As with readers, the first has the handles there are.
+pub(super) async fn run(run: Arc<Run>, number: usize, handed: mpsc::Receiver<Handed>) -> Result<()> {
     let setup = &run.desk.setup;
     let size = CommitSize::new(&setup.options, setup.credit.total(), run.writers);
-    let writer = Writer { targets: HashMap::new(), under_way: BTreeMap::new(), since: None, size, run };
+    let writer = Writer { number, targets: HashMap::new(), under_way: BTreeMap::new(), since: None, size, run };
     writer.run(handed).await
 }
 
 struct Writer {
     run: Arc<Run>,
-    /// Handles of its own: one handle has one user at a time (§2.5).
+    number: usize,
+    /// One handle has one user at a time (§2.5).
     targets: HashMap<usize, Arc<dyn Collection>>,
     under_way: BTreeMap<Key, UnderWay>,
     /// Since when something is kept back.
@@ -117,8 +118,11 @@ impl Writer {
         if let Some(target) = self.targets.get(&collection) {
             return Ok(Arc::clone(target));
         }
-        let name = &self.run.prepared.pairs[collection].target_name;
-        let target = self.run.prepared.target.collection(name).await;
+        let pair = &self.run.prepared.pairs[collection];
+        let target = match self.number {
+            0 => Ok(Arc::clone(&pair.target)),
+            _ => self.run.prepared.target.collection(&pair.target_name).await,
+        };
         let target = target.map_err(|error| self.in_context(collection, error))?;
         self.targets.insert(collection, Arc::clone(&target));
         Ok(target)
