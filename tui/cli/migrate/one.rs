@@ -31,7 +31,7 @@ impl Migration {
         let How { share, salvage, allowances, no_maintenance, restart, dry_run, workshop } = self.how;
         if dry_run {
             let json = face == Face::Json;
-            let question = Question { share, salvage, allowances, state: workshop.state(), json };
+            let question = Question { share, salvage, allowances, state: workshop.state().clone(), json };
             let exit = question.about(&self.source, self.from.as_deref(), &self.target)?;
             return Ok(Ended { exit, rows: 0 });
         }

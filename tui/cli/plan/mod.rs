@@ -9,7 +9,7 @@ mod text;
 use super::allowances::Allowances;
 use super::salvage::Salvage;
 use super::share::Share;
-use super::workshop::ends_apart;
+use super::workshop::{StateDirectory, ends_apart};
 use super::{given, once};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
@@ -19,7 +19,6 @@ pub(crate) use gather::MigrationPlan;
 use palanquin_config::{Found, Given};
 use palanquin_engine::contract::{Result, Standing};
 use palanquin_engine::link::{LinkKind, LinkSpec};
-use std::path::PathBuf;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -36,9 +35,8 @@ pub(super) struct Plan {
     salvage: Salvage,
     #[command(flatten)]
     allowances: Allowances,
-    /// Where the journal is kept [default: $XDG_STATE_HOME/palanquin]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateDirectory,
     /// One JSON object on standard output
     #[arg(long)]
     pub(super) json: bool,
@@ -53,8 +51,8 @@ pub(super) struct Question {
     pub(super) salvage: Salvage,
     /// What would be allowed.
     pub(super) allowances: Allowances,
-    /// Where the journal is kept, if that was said.
-    pub(super) state: Option<PathBuf>,
+    /// Where the journal is kept.
+    pub(super) state: StateDirectory,
     /// Whether it is told as JSON.
     pub(super) json: bool,
 }
@@ -82,7 +80,7 @@ impl Question {
             directory: to.address.path(),
             overlap: found.address.overlaps(&to.address),
             spec: &spec,
-            state: self.state,
+            state: &self.state,
         };
         let Some(plan) = once::run(gather::gather(asked))? else { return Ok(Exit::Interrupted) };
         output::print(&if self.json { json::plan(&plan) } else { text::of(&plan) });
