@@ -106,7 +106,8 @@ async fn pass(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
         let mut plan = plan.lock().unwrap();
         let bytes = counted.add(text.len(), plan.asked);
         let answers = commits.swap(false, Ordering::SeqCst);
-        match plan.cut {
+        let cut = plan.cut;
+        match cut {
             Some(Cut::AfterReceived(n)) => bytes >= n && plan.make(),
             Some(Cut::AnswerToCommit(0)) => answers && plan.make(),
             Some(Cut::AnswerToCommit(before)) => {
