@@ -1,5 +1,7 @@
-//! Chroma palaces: a directory as Chroma 0.5 to 1.5 leaves it, read without Chroma and never written.
+//! Chroma palaces: a directory as Chroma 0.5 to 1.5 leaves it, read without Chroma and never written; and a Chroma
+//! server, read and written.
 //!
+//! * `server`: a server's palaces; [`ChromaServerBackend`] speaks to it.
 //! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
 //! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
 //! * `head`: the first bytes of that file; `writer_lock`: the lock MemPalace takes to write.
@@ -19,8 +21,10 @@ mod head;
 mod layout;
 mod palace;
 mod read;
+mod server;
 mod sidecar;
 mod writer_lock;
 
 pub use palace::ChromaBackend;
+pub use server::{ChromaServerBackend, Credentials, ServerOptions};
 pub use writer_lock::{Freeze, freeze};
