@@ -3,9 +3,11 @@
 
 mod address;
 mod byte_size;
+mod chroma_address;
 mod postgres_address;
 mod state_directory;
 
 pub use address::{Address, AddressError, Place};
 pub use byte_size::{ByteSize, ByteSizeError};
+pub use chroma_address::ChromaAddress;
 pub use state_directory::{NoStateDirectory, state_directory};

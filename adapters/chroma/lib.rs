@@ -2,6 +2,7 @@
 //! server, read and written.
 //!
 //! * `server`: a server's palaces; [`ChromaServerBackend`] speaks to it.
+//! * `directory`: a directory as target, written by a Chroma server of ours for as long as it is open.
 //! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
 //! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
 //! * `head`: the first bytes of that file; `writer_lock`: the lock MemPalace takes to write.
@@ -16,6 +17,7 @@
 
 mod catalog;
 mod connection;
+mod directory;
 mod feed;
 mod head;
 mod layout;

@@ -14,10 +14,11 @@ use palanquin_engine::link::{LinkKind, LinkSpec};
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// The palace to copy: a directory, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
+    /// The palace to copy: a directory, chroma:PATH, chroma+http://HOST:PORT, lance:PATH or
+    /// postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     source: Address,
-    /// The palace to make: lance:PATH or postgres://HOST/DB?palace=ID
+    /// The palace to make: lance:PATH, chroma:PATH, chroma+http://HOST:PORT or postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     target: Address,
     /// Copy only this collection (repeatable)

@@ -13,7 +13,8 @@ pub(super) struct Mirror {
     /// The palace to follow: a directory, chroma:PATH or lance:PATH
     #[arg(value_parser = address)]
     source: Address,
-    /// The palace to make and keep equal: lance:PATH or postgres://HOST/DB?palace=ID
+    /// The palace to make and keep equal: lance:PATH, chroma:PATH, chroma+http://HOST:PORT or
+    /// postgres://HOST/DB?palace=ID
     #[arg(value_parser = address)]
     target: Address,
     /// Follow only this collection (repeatable)

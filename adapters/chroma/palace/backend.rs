@@ -1,16 +1,17 @@
 use super::blocking::unlocked;
 use super::open::ChromaPalace;
 use crate::connection::{Database, is_palace};
+use crate::directory;
 use crate::feed::memory::Memories;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions,
+    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
 
-/// Chroma palaces in a local directory, read without Chroma and never written.
+/// Chroma palaces in a local directory: read without Chroma, and written by a Chroma server that runs meanwhile.
 #[derive(Debug)]
 pub struct ChromaBackend {
     descriptor: Descriptor,
@@ -24,6 +25,8 @@ impl ChromaBackend {
             name: "chroma",
             spec_version: SpecVersion::CURRENT,
             capabilities: Capabilities::of([
+                token::EMBEDDINGS_IN,
+                token::EMBEDDINGS_PASSTHROUGH,
                 token::EMBEDDINGS_OUT,
                 token::MIGRATION_EXPORT,
                 token::METADATA_FILTERS,
@@ -57,10 +60,6 @@ impl Backend for ChromaBackend {
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
-        if options.mode != OpenMode::Read {
-            let detail = "a Chroma directory is only read; it is written through a Chroma server";
-            return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
-        }
         if palace.namespace.is_some() {
             let detail = "a Chroma directory has no namespaces";
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
@@ -69,9 +68,19 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
+        if options.mode != OpenMode::Read {
+            return directory::open(folder, options.mode, palace.to_string()).await;
+        }
         let (name, memories) = (palace.to_string(), self.memories.clone());
         let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+    }
+
+    async fn preflight(&self, _: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        if purpose != Purpose::Target {
+            return Vec::new();
+        }
+        unlocked(|| Ok(vec![directory::preflight()])).await.unwrap_or_default()
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

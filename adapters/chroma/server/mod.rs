@@ -17,4 +17,7 @@ mod settings;
 mod write;
 
 pub use backend::ChromaServerBackend;
+pub(crate) use client::{Client, Database};
 pub use client::{Credentials, ServerOptions};
+pub(crate) use palace::{Addressed, ServerPalace};
+pub(crate) use settings::{DIMENSION, INCARNATION};

@@ -79,7 +79,7 @@ pub(super) fn scan(of: Arc<Shared>, request: ScanRequest) -> RowStream {
 
 async fn batch_of(of: &Shared, ids: &[String], width: Option<u32>) -> Result<Option<RowBatch>> {
     let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let mut rows = of.palace.client.rows(&of.place, &wanted, Wanted::ALL).await?;
+    let mut rows = whole(of, &wanted).await?;
     if rows.is_empty() {
         return Ok(None);
     }
@@ -100,6 +100,37 @@ pub(super) fn batch(rows: &[Record], width: u32) -> Result<RowBatch> {
     batch.finish().map_err(corrupt)
 }
 
+/// How often rows that another writer keeps changing are read again.
+const ATTEMPTS: usize = 50;
+
+/// The rows of these ids, each as it was at one moment. The server reads texts and vectors one after the other, so that a
+/// row may change in between: texts that are the same before and after the vectors were read belong to them.
+async fn whole(of: &Shared, ids: &[&str]) -> Result<Vec<Record>> {
+    let client = &of.palace.client;
+    let mut settled = Vec::with_capacity(ids.len());
+    let mut read = client.rows(&of.place, ids, Wanted::ALL).await?;
+    for _ in 0..ATTEMPTS {
+        let unsure: Vec<&str> = read.iter().map(|row| row.id.as_str()).collect();
+        let after = client.rows(&of.place, &unsure, Wanted::TEXTS).await?;
+        let after: HashMap<&str, &Record> = after.iter().map(|row| (row.id.as_str(), row)).collect();
+        let mut changed = Vec::new();
+        for row in std::mem::take(&mut read) {
+            match after.get(row.id.as_str()) {
+                Some(after) if after.has_texts_of(&row) => settled.push(row),
+                Some(_) => changed.push(row.id),
+                // Deleted meanwhile.
+                None => {}
+            }
+        }
+        if changed.is_empty() {
+            return Ok(settled);
+        }
+        let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
+        read = client.rows(&of.place, &changed, Wanted::ALL).await?;
+    }
+    Err(Error::new(ErrorKind::Busy, "another writer changes the same rows all the while"))
+}
+
 /// The rows of these ids, by id; absent ones are left out.
 pub(super) async fn by_id(of: &Shared, ids: &[&str], wanted: Wanted) -> Result<HashMap<String, Record>> {
     let at_once = if wanted.vectors { rows_at_once(of.width().await?) } else { ROWS };
@@ -117,7 +148,14 @@ pub(super) async fn named(of: &Shared, request: &GetRequest, ids: &[&str]) -> Re
     let texts = include.documents || include.metadatas || filter.reads_documents() || filter.reads_metadata();
     // An empty id names no row, and a server refuses it.
     let ids: Vec<&str> = ids.iter().copied().filter(|id| !id.is_empty()).collect();
-    let mut found = by_id(of, &ids, Wanted { texts, vectors: include.embeddings }).await?;
+    let mut found = HashMap::with_capacity(ids.len());
+    let at_once = if include.embeddings { rows_at_once(of.width().await?) } else { ROWS };
+    let client = &of.palace.client;
+    for ids in ids.chunks(at_once) {
+        let wanted = Wanted { texts, vectors: include.embeddings };
+        let rows = if wanted == Wanted::ALL { whole(of, ids).await? } else { client.rows(&of.place, ids, wanted).await? };
+        found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
+    }
     let mut result = GetResult { embeddings: include.embeddings.then(Vec::new), ..GetResult::default() };
     let rows = ids.iter().filter_map(|id| found.remove(*id)).map(without_mark);
     let passing = rows.filter(|row| filter.passes(row.document.as_deref(), &row.metadata));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// Which copy of that name it is. Read by the reader of directories too.
 pub(crate) const INCARNATION: &str = "palanquin:incarnation";
 /// How wide its vectors will be: Chroma knows it from the first row on only.
-const DIMENSION: &str = "palanquin:dimension";
+pub(crate) const DIMENSION: &str = "palanquin:dimension";
 const MODEL: &str = "palanquin:model_name";
 const MODEL_DIMENSION: &str = "palanquin:model_dimension";
 

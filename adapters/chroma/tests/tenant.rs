@@ -26,6 +26,7 @@ impl Tenant {
     }
 
     /// Every collection and row of every database but one.
+    #[allow(dead_code, reason = "not every test binary looks")]
     pub(crate) async fn picture(&self, except: Option<&str>) -> String {
         let mut picture = String::new();
         let databases = format!("/tenants/{}/databases", self.name);
@@ -48,17 +49,27 @@ impl Tenant {
         picture
     }
 
+    /// Drops a collection, as another program would.
+    #[allow(dead_code, reason = "not every test binary does")]
+    pub(crate) async fn drop_collection(&self, database: &str, collection: &str) {
+        let path = format!("/tenants/{}/databases/{database}/collections/{collection}", self.name);
+        let dropped = client().delete(format!("{}/api/v2{path}", self.server)).send().await.unwrap();
+        assert!(dropped.status().is_success());
+    }
+
     async fn ask(&self, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}/api/v2{path}", self.server);
-        // Plain HTTP: no TLS is set up.
-        let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls()).build().unwrap();
         let request = match body {
-            None => client.get(url),
-            Some(body) => client.post(url).header("content-type", "application/json").body(body.to_string()),
+            None => client().get(url),
+            Some(body) => client().post(url).header("content-type", "application/json").body(body.to_string()),
         };
         let answer = request.send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls()).build().unwrap()
 }
 
 fn tls() -> rustls::ClientConfig {

@@ -60,6 +60,13 @@ pub(crate) struct Record {
     pub(crate) embedding: Option<Vec<f32>>,
 }
 
+impl Record {
+    /// Whether document and metadata are those of the other.
+    pub(crate) fn has_texts_of(&self, other: &Self) -> bool {
+        self.document == other.document && self.metadata == other.metadata
+    }
+}
+
 impl Records {
     /// Row by row.
     pub(crate) fn into_rows(self) -> impl Iterator<Item = Record> {

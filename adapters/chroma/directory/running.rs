@@ -1,0 +1,43 @@
+use super::supervised::Supervised;
+use palanquin_engine::contract::{Error, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+
+/// The servers of this process, by the real paths of their directories: a directory has one at most.
+static RUNNING: LazyLock<Mutex<HashMap<PathBuf, Weak<Running>>>> = LazyLock::new(Mutex::default);
+
+/// A server that is shared by everybody in this process who has the directory open for writing. It ends with the last of
+/// them.
+pub(super) struct Running {
+    server: Mutex<Supervised>,
+    url: String,
+}
+
+impl Running {
+    /// The server over a directory that is there, started if none runs. Blocks.
+    pub(super) fn over(folder: &Path) -> Result<Arc<Self>> {
+        let path = std::fs::canonicalize(folder).map_err(|error| Error::io("the palace's directory", error))?;
+        // Held while one starts: a second one over the same directory would damage it.
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, server| server.strong_count() > 0);
+        if let Some(there) = running.get(&path).and_then(Weak::upgrade)
+            && there.lives()
+        {
+            return Ok(there);
+        }
+        let server = Supervised::start(&path)?;
+        let url = server.url().to_owned();
+        let started = Arc::new(Self { server: Mutex::new(server), url });
+        running.insert(path, Arc::downgrade(&started));
+        Ok(started)
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn lives(&self) -> bool {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).lives()
+    }
+}
