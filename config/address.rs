@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn addresses_of_other_stores_are_named_in_the_refusal() {
-        for (text, scheme) in [("s3://bucket/p", "s3"), ("chroma+ftp://h:8000", "chroma+ftp"), ("chroma:s3://b", "s3")] {
+        for (text, scheme) in [("s3://bucket/p", "s3"), ("chroma+ftp://h:8000", "chroma+ftp"), ("chroma:s3://b", "s3")]
+        {
             assert_eq!(text.parse::<Address>(), Err(AddressError::UnsupportedScheme(scheme.into())));
         }
         assert_eq!("lance:".parse::<Address>(), Err(AddressError::Empty));

@@ -100,7 +100,8 @@ mod tests {
         for text in ["chroma+http://ada:s3cret@db", "chroma+http://ada@db"] {
             assert_eq!(ChromaAddress::parse(text), Err(AddressError::SecretInAddress));
         }
-        for text in ["chroma+http://db/api/v2", "chroma+http://db?token=s3cret", "chroma+http://", "chroma+http://db#x"] {
+        for text in ["chroma+http://db/api/v2", "chroma+http://db?token=s3cret", "chroma+http://", "chroma+http://db#x"]
+        {
             let error = ChromaAddress::parse(text).unwrap_err();
             assert!(matches!(error, AddressError::Malformed(_)) && !error.to_string().contains("s3cret"), "{error}");
         }

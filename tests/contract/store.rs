@@ -72,7 +72,13 @@ pub struct Limits {
 impl Default for Limits {
     /// Any width, NUL kept, 100 000 rows, rows without vectors, any metadata.
     fn default() -> Self {
-        Self { widest: u32::MAX, nul: NulInText::Kept, largest_batch: 100_000, rows_without_vector: true, holds: |_| true }
+        Self {
+            widest: u32::MAX,
+            nul: NulInText::Kept,
+            largest_batch: 100_000,
+            rows_without_vector: true,
+            holds: |_| true,
+        }
     }
 }
 

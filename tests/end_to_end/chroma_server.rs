@@ -94,7 +94,8 @@ fn a_directory_that_was_migrated_to_is_a_palace_mempalace_uses() {
     let made = migrate(&lance, &format!("chroma:{}", target.display()), &state);
     assert_eq!(made.code, Some(0), "{}{}", made.stdout, made.stderr);
     let files = files_below(&target);
-    let names: Vec<String> = files.keys().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> =
+        files.keys().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
     assert!(names.iter().any(|name| name == "mempalace_embedder.json"), "{names:?}");
     let history = Program::with(["history"]).arg(text(&target)).run();
     assert!(history.stdout.contains("migration") && history.stdout.contains("lossless"), "{}", history.stdout);

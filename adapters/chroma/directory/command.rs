@@ -84,7 +84,10 @@ mod tests {
         for named in [None, Some(newer), Some(other), Some("/nonexistent/chroma".into())] {
             let error = find_in(named, None).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnsupportedCapability);
-            assert!(error.what().contains("pip install chromadb") && error.what().contains("chroma+http://"), "{error}");
+            assert!(
+                error.what().contains("pip install chromadb") && error.what().contains("chroma+http://"),
+                "{error}"
+            );
         }
     }
 }

@@ -56,9 +56,7 @@ fn list_of(file: &mut Map<String, Value>) -> io::Result<&mut Vec<Value>> {
 
 fn object(palace: &Path, name: &str) -> io::Result<Map<String, Value>> {
     match fs::read(palace.join(name)) {
-        Ok(text) => {
-            serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-        }
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
         Err(error) => Err(error),
     }

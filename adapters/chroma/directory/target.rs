@@ -127,7 +127,11 @@ impl Palace for DirectoryPalace {
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         let recorded = self.recorded_in_files().await?;
         let infos = self.palace.collections().await?;
-        Ok(infos.into_iter().map(|info| (recorded.get(&info.name), info)).map(|(of, info)| with_recorded(info, of)).collect())
+        Ok(infos
+            .into_iter()
+            .map(|info| (recorded.get(&info.name), info))
+            .map(|(of, info)| with_recorded(info, of))
+            .collect())
     }
 
     async fn collection(&self, name: &str) -> Result<Arc<dyn Collection>> {

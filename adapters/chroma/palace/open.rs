@@ -10,7 +10,8 @@ use crate::read::session::Session;
 use crate::sidecar;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, LogEntry, MaintenanceState, Palace, Result,
+    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, LogEntry, MaintenanceState,
+    Palace, Result,
 };
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex};

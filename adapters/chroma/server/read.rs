@@ -84,7 +84,8 @@ async fn batch_of(of: &Shared, ids: &[String], width: Option<u32>) -> Result<Opt
         return Ok(None);
     }
     rows.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-    let found = || rows.iter().find_map(|row| row.embedding.as_ref()).and_then(|vector| u32::try_from(vector.len()).ok());
+    let found =
+        || rows.iter().find_map(|row| row.embedding.as_ref()).and_then(|vector| u32::try_from(vector.len()).ok());
     batch(&rows, width.or_else(found).unwrap_or(0)).map(Some)
 }
 
@@ -153,7 +154,8 @@ pub(super) async fn named(of: &Shared, request: &GetRequest, ids: &[&str]) -> Re
     let client = &of.palace.client;
     for ids in ids.chunks(at_once) {
         let wanted = Wanted { texts, vectors: include.embeddings };
-        let rows = if wanted == Wanted::ALL { whole(of, ids).await? } else { client.rows(&of.place, ids, wanted).await? };
+        let rows =
+            if wanted == Wanted::ALL { whole(of, ids).await? } else { client.rows(&of.place, ids, wanted).await? };
         found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
     }
     let mut result = GetResult { embeddings: include.embeddings.then(Vec::new), ..GetResult::default() };

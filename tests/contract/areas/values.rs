@@ -126,7 +126,8 @@ pub(crate) async fn ids_of_every_kind_name_their_own_rows(world: &World) {
     ];
     let drawers = world.drawers().await;
     let ids = ids.map(str::to_owned).into_iter().chain(["x".repeat(1_000), "é".repeat(500)]);
-    let rows: Vec<Written> = ids.map(|id| world.row(id.clone()).document(format!("of {id:?}").replace('\0', ""))).collect();
+    let rows: Vec<Written> =
+        ids.map(|id| world.row(id.clone()).document(format!("of {id:?}").replace('\0', ""))).collect();
     check_each(world, drawers.as_ref(), rows.clone()).await;
     for row in &rows {
         let there = scanned(drawers.as_ref()).await.len();

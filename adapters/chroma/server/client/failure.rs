@@ -37,7 +37,9 @@ pub(super) fn refused(status: StatusCode, body: &[u8], doing: &str) -> Error {
         ErrorKind::StorageFull => ": its disk is full",
         ErrorKind::CollectionNotInitialized => ": it was dropped, or was never there",
         ErrorKind::DimensionMismatch => ": the vectors are of another width than the collection's",
-        ErrorKind::InvalidRequest if status.is_redirection() => ": it points elsewhere, where credentials must not follow",
+        ErrorKind::InvalidRequest if status.is_redirection() => {
+            ": it points elsewhere, where credentials must not follow"
+        }
         _ => "",
     };
     Error::new(kind, format!("{doing}: the server answers {}{class}{hint}", status.as_u16()))
@@ -84,7 +86,8 @@ mod tests {
         let error = refused(StatusCode::UNPROCESSABLE_ENTITY, body, "writing rows");
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         assert!(error.what().contains("422, ChromaError") && !format!("{error:?}").contains("secret"), "{error}");
-        let body = br#"{"error":"InvalidArgumentError","message":"Collection expecting embedding with dimension of 4"}"#;
+        let body =
+            br#"{"error":"InvalidArgumentError","message":"Collection expecting embedding with dimension of 4"}"#;
         assert_eq!(refused(StatusCode::BAD_REQUEST, body, "w").kind(), ErrorKind::DimensionMismatch);
         let body = br#"{"error":"InternalError","message":"(code: 13) database or disk is full"}"#;
         assert_eq!(refused(StatusCode::INTERNAL_SERVER_ERROR, body, "w").kind(), ErrorKind::StorageFull);

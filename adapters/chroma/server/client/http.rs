@@ -187,9 +187,8 @@ fn build(options: &ServerOptions) -> Result<reqwest::Client> {
         // What is sent is not for anybody else.
         .redirect(redirect::Policy::none())
         .tls_backend_preconfigured(tls::config()?);
-    let url = reqwest::Url::parse(&options.url).map_err(|error| {
-        Error::new(ErrorKind::InvalidRequest, "the server's address is no URL").with_source(error)
-    })?;
+    let url = reqwest::Url::parse(&options.url)
+        .map_err(|error| Error::new(ErrorKind::InvalidRequest, "the server's address is no URL").with_source(error))?;
     let host = url.host_str().unwrap_or_default();
     if host == "localhost" || host == "[::1]" || host.starts_with("127.") {
         builder = builder.no_proxy();

@@ -140,9 +140,8 @@ mod tests {
     use super::*;
 
     fn header(variables: &[(&str, &str)]) -> Option<(String, String)> {
-        let find = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let credentials = Credentials::from_environment(&find).unwrap();
         assert!(!format!("{credentials:?}").contains("s3cret"));
         credentials.as_header().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))

@@ -44,7 +44,9 @@ pub(super) fn admit(row: Row<'_>, metric: Metric) -> Result<Admitted<'_>> {
         return refuse("its vector has a component that is infinite or not a number (NaN)".to_owned());
     }
     if metric == Metric::Cosine && !cosine::survives(embedding) {
-        return refuse("a collection searched by cosine would not give its vector back: it is too long or too short".to_owned());
+        return refuse(
+            "a collection searched by cosine would not give its vector back: it is too long or too short".to_owned(),
+        );
     }
     let metadata: Metadata = match serde_json::from_str(row.metadata) {
         Ok(metadata) => metadata,
@@ -82,8 +84,12 @@ fn problem(value: &Value) -> Option<&'static str> {
 
 fn scalar_problem(value: &Value) -> Option<&'static str> {
     match value.as_number() {
-        Some(number) if number.is_u64() && number.as_i64().is_none() => Some("holds a whole number beyond 64 bits with sign"),
-        Some(number) if number.as_f64() == Some(0.0) && is_minus_zero(number) => Some("holds −0.0, which would become 0.0"),
+        Some(number) if number.is_u64() && number.as_i64().is_none() => {
+            Some("holds a whole number beyond 64 bits with sign")
+        }
+        Some(number) if number.as_f64() == Some(0.0) && is_minus_zero(number) => {
+            Some("holds −0.0, which would become 0.0")
+        }
         _ => None,
     }
 }

@@ -102,8 +102,7 @@ async fn replace(of: &Shared, rows: &[Admitted<'_>]) -> Result<()> {
     for rows in rows.chunks(COMPARED) {
         let ids: Vec<&str> = rows.iter().map(|row| row.id).collect();
         let there = read::by_id(of, &ids, Wanted::ALL).await?;
-        let mut steps: Vec<Planned<'_, '_>> =
-            rows.iter().map(|row| plan(row, there.get(row.id), of.metric)).collect();
+        let mut steps: Vec<Planned<'_, '_>> = rows.iter().map(|row| plan(row, there.get(row.id), of.metric)).collect();
         drop(there);
         for round in 0.. {
             steps.retain(|planned| planned.step != Step::Nothing);

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn a_cosine_vector_is_known_again_by_what_the_server_makes_of_it() {
         let vector = [1.0, 2.0, 3.0, 4.0];
-        let row = admit(Row { id: "a", document: None, metadata: "{}", embedding: Some(&vector) }, Metric::Cosine).unwrap();
+        let row =
+            admit(Row { id: "a", document: None, metadata: "{}", embedding: Some(&vector) }, Metric::Cosine).unwrap();
         let back = there(None, json!({}), &[1.0, 2.0, 3.000_000_2, 4.0]);
         assert_eq!(plan(&row, Some(&back), Metric::Cosine).step, Step::Nothing);
         assert_eq!(plan(&row, Some(&back), Metric::L2).step, Step::Whole);

@@ -31,7 +31,8 @@ async fn whatever_happens_to_one_answer_is_made_good_by_asking_again() {
         let fake = Fake::before(&tenant.options().url, plan).await;
         // Long enough for the server, short enough for the test.
         let patience = Duration::from_secs(if what == "silence" { 3 } else { 60 });
-        let options = ServerOptions { read_timeout: patience, write_timeout: patience, ..fake.options(tenant.options()) };
+        let options =
+            ServerOptions { read_timeout: patience, write_timeout: patience, ..fake.options(tenant.options()) };
         let drawers = drawers(options).await;
         drawers.apply(batch(&numbered(0..40)), WriteMode::Append).await.unwrap();
         let mut wanted = numbered(0..40);
@@ -126,7 +127,8 @@ async fn vectors_that_are_there_are_not_sent_again_and_rows_that_are_there_not_a
         assert!(body.get("embeddings").is_none() && body["ids"].as_array().unwrap().len() <= 2, "{body}");
     }
     assert_eq!(rows_of(drawers.as_ref()).await, wanted);
-    let keys: Vec<Asked> = fake.asked().into_iter().filter(|asked| String::from_utf8_lossy(&asked.body).contains("chroma:")).collect();
+    let keys: Vec<Asked> =
+        fake.asked().into_iter().filter(|asked| String::from_utf8_lossy(&asked.body).contains("chroma:")).collect();
     assert!(keys.is_empty(), "keys of Chroma's own never leave: {keys:?}");
 }
 
