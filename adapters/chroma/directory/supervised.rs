@@ -25,7 +25,7 @@ server=$!
     waited=0
     while kill -0 "$server" 2>/dev/null && [ "$waited" -lt 200 ]; do sleep 0.05; waited=$((waited + 1)); done
     kill -KILL "$server" 2>/dev/null
-} <&3 3<&- &
+} <&3 3<&- >/dev/null &
 watch=$!
 exec 3<&-
 wait "$server"

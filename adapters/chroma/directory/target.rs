@@ -187,7 +187,7 @@ struct DirectoryCollection {
 }
 
 impl DirectoryCollection {
-    /// Chroma commits to its database before it answers, and writes its vector files beside, unsynced, when it next
+    /// Chroma commits to its database before it answers, and writes its vector files beside, unsynced, by when it next
     /// reads: so it is made to read first.
     async fn settled<T>(&self, written: Option<String>, answer: Result<T>) -> Result<T> {
         let answer = answer?;

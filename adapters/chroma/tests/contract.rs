@@ -24,7 +24,7 @@ impl Store for Scratch {
     }
 
     fn limits(&self) -> Limits {
-        Limits { largest_batch: 40_000, rows_without_vector: false, holds: holds, ..Limits::default() }
+        Limits { largest_batch: 40_000, rows_without_vector: false, holds, ..Limits::default() }
     }
 
     async fn picture(&self, except: Option<&PalaceRef>) -> Option<String> {

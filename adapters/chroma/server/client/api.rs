@@ -180,6 +180,9 @@ impl Client {
     }
 
     async fn send(&self, path: &str, rows: &[Write<'_>], vectors: bool) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let most = self.rows_at_once().await;
         let bytes = self.learnt.bytes.load(Ordering::Relaxed);
         let mut sending = Vec::new();
