@@ -2,7 +2,7 @@ use super::supervised::Supervised;
 use palanquin_engine::contract::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The servers of this process, by the real paths of their directories: a directory has one at most.
 static RUNNING: LazyLock<Mutex<HashMap<PathBuf, Weak<Running>>>> = LazyLock::new(Mutex::default);
@@ -18,13 +18,17 @@ impl Running {
     /// The server over a directory that is there, started if none runs. Blocks.
     pub(super) fn over(folder: &Path) -> Result<Arc<Self>> {
         let path = std::fs::canonicalize(folder).map_err(|error| Error::io("the palace's directory", error))?;
-        // Held while one starts: a second one over the same directory would damage it.
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        // Dropped after the turn is over: what ends takes a turn of its own.
+        let mut ended = Vec::new();
+        // One at a time starts or ends: a second server over the same directory would damage it.
+        let mut running = turn();
         running.retain(|_, server| server.strong_count() > 0);
-        if let Some(there) = running.get(&path).and_then(Weak::upgrade)
-            && there.lives()
-        {
-            return Ok(there);
+        if let Some(there) = running.get(&path).and_then(Weak::upgrade) {
+            if there.lives() {
+                return Ok(there);
+            }
+            there.server().let_go();
+            ended.push(there);
         }
         let server = Supervised::start(&path)?;
         let url = server.url().to_owned();
@@ -38,6 +42,21 @@ impl Running {
     }
 
     fn lives(&self) -> bool {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner).lives()
+        self.server().lives()
     }
+
+    fn server(&self) -> MutexGuard<'_, Supervised> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _turn = turn();
+        self.server().let_go();
+    }
+}
+
+fn turn() -> MutexGuard<'static, HashMap<PathBuf, Weak<Running>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

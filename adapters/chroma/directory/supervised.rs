@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -86,6 +86,12 @@ impl Supervised {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Ends the server, and lets others write the directory.
+    pub(super) fn let_go(&mut self) {
+        self.end();
+        self.lock = None;
+    }
+
     /// Tells the server to end and waits until it is gone.
     fn end(&mut self) {
         if let Some(mut told) = self.told.take() {
@@ -129,7 +135,7 @@ fn begin(chroma: &Chroma, folder: &Path, lock: Freeze) -> Result<Supervised, (Er
     Err((error, started.lock.take()))
 }
 
-fn spawn(chroma: &Chroma, folder: &Path, port: u16, log: &PathBuf, lock: File) -> std::io::Result<Child> {
+fn spawn(chroma: &Chroma, folder: &Path, port: u16, log: &Path, lock: File) -> std::io::Result<Child> {
     // Its own words may name what is in the palace.
     File::options().write(true).create_new(true).mode(0o600).open(log)?;
     Command::new("/bin/sh")

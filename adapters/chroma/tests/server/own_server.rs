@@ -1,6 +1,6 @@
 //! A server of one test's own, to be killed and started again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 pub(crate) struct OwnServer {
@@ -17,11 +17,6 @@ impl OwnServer {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Where its palace lies.
-    pub(crate) fn path(&self) -> PathBuf {
-        Path::new(&self.directory).join("palace")
     }
 
     pub(crate) fn kill(&self) {
