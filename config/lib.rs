@@ -3,6 +3,7 @@
 
 mod address;
 mod byte_size;
+mod chroma_address;
 mod configuration;
 mod interval;
 mod postgres_address;
@@ -10,6 +11,7 @@ mod state_directory;
 
 pub use address::{Address, AddressError, Place};
 pub use byte_size::{ByteSize, ByteSizeError};
+pub use chroma_address::ChromaAddress;
 pub use configuration::{Configuration, ConfigurationError, Embedder, Found, Given, PalaceEntry};
 pub use interval::{Interval, IntervalError};
 pub use state_directory::{NoStateDirectory, state_directory};

@@ -2,7 +2,7 @@
 
 use crate::{configuration, output};
 use palanquin_actors::PalaceSource;
-use palanquin_chroma::ChromaBackend;
+use palanquin_chroma::{ChromaBackend, ChromaServerBackend, ServerOptions};
 use palanquin_config::{Address, Found, Given, Place};
 use palanquin_engine::contract::{
     Backend, BackendChoice, Error, ErrorKind, Result, SelectedBy, enforce, select_backend,
@@ -12,15 +12,20 @@ use palanquin_postgres::{Dsn, PostgresBackend, PostgresOptions};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The one backend that needs to know a server; what stands in [`Registry`] speaks for it and opens nothing.
+/// The backends that need to know a server; what stands in [`Registry`] speaks for them and opens nothing.
 pub(crate) const POSTGRES: &str = "postgres";
+const CHROMA_SERVER: &str = "chroma_server";
 
 /// Every backend this program has.
 pub(crate) struct Registry(Vec<Arc<dyn Backend>>);
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        let mut backends: Vec<Arc<dyn Backend>> = vec![Arc::new(ChromaBackend::new()), Arc::new(LanceBackend::new())];
+        let mut backends: Vec<Arc<dyn Backend>> = vec![
+            Arc::new(ChromaBackend::new()),
+            Arc::new(ChromaServerBackend::new(ServerOptions::of("http://localhost:8000"))),
+            Arc::new(LanceBackend::new()),
+        ];
         backends.extend(
             Dsn::parse("postgresql://localhost/")
                 .ok()
@@ -70,11 +75,19 @@ impl Registry {
                 options.shared_namespace = postgres.shared_namespace.clone().or(options.shared_namespace);
                 palace(address, address.to_string(), Arc::new(PostgresBackend::new(options)))
             }
-            (Place::Postgres(_), name) => {
-                let detail = format!("it is in a database, which backend {name} ({by}) cannot open");
+            (Place::ChromaServer(server), CHROMA_SERVER) => {
+                let options = ServerOptions::to(&server.server)?;
+                palace(address, address.to_string(), Arc::new(ChromaServerBackend::new(options)))
+            }
+            (Place::Postgres(_) | Place::ChromaServer(_), name) => {
+                let detail = format!("it is on a server, which backend {name} ({by}) cannot open");
                 return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(address));
             }
             (Place::Directory(path), POSTGRES) => in_environment(address, path)?,
+            (Place::Directory(_), CHROMA_SERVER) => {
+                let detail = "a palace on a Chroma server has an address like chroma+http://HOST:PORT";
+                return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(address));
+            }
             (_, name) => palace(address, address.with_backend(name), backend),
         };
         Ok((palace, by))

@@ -5,6 +5,7 @@ mod bad_input;
 mod chroma_feed;
 mod chroma_filters;
 mod chroma_freeze;
+mod chroma_server;
 mod configuration;
 mod dead_letters;
 mod demo;

@@ -18,7 +18,8 @@ pub(super) struct Mirror {
     /// or, with --capture scan, any palace
     #[arg(value_parser = given)]
     source: Given,
-    /// The palace to make and keep equal: a name of the configuration, lance:PATH or postgres://HOST/DB?palace=ID
+    /// The palace to make and keep equal: a name of the configuration, lance:PATH, chroma:PATH, chroma+http://HOST:PORT or
+    /// postgres://HOST/DB?palace=ID
     #[arg(value_parser = given)]
     target: Given,
     #[command(flatten)]

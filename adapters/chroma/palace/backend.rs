@@ -2,6 +2,7 @@ use super::blocking::unlocked;
 use super::open::ChromaPalace;
 use super::preflight;
 use crate::connection::{Database, is_palace};
+use crate::directory;
 use crate::feed::memory::Memories;
 use crate::writer_lock;
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use palanquin_engine::contract::{
 use std::path::Path;
 use std::sync::Arc;
 
-/// Chroma palaces in a local directory, read without Chroma and never written.
+/// Chroma palaces in a local directory: read without Chroma, and written by a Chroma server that runs meanwhile.
 #[derive(Debug)]
 pub struct ChromaBackend {
     descriptor: Descriptor,
@@ -27,6 +28,8 @@ impl ChromaBackend {
             name: "chroma",
             spec_version: SpecVersion::CURRENT,
             capabilities: Capabilities::of([
+                token::EMBEDDINGS_IN,
+                token::EMBEDDINGS_PASSTHROUGH,
                 token::EMBEDDINGS_OUT,
                 token::MIGRATION_EXPORT,
                 token::METADATA_FILTERS,
@@ -70,10 +73,6 @@ impl Backend for ChromaBackend {
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
-        if options.mode != OpenMode::Read {
-            let detail = "a Chroma directory is only read; it is written through a Chroma server";
-            return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
-        }
         if palace.namespace.is_some() {
             let detail = "a Chroma directory has no namespaces";
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
@@ -82,14 +81,19 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
+        if options.mode != OpenMode::Read {
+            return directory::open(folder, options.mode, palace.to_string()).await;
+        }
         let (name, memories, salvaging) = (palace.to_string(), self.memories.clone(), self.salvaging);
         let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories, salvaging)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
     }
 
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
-        // A target's own refusal says all there is to say of one.
-        let Some(folder) = palace.local_path.clone().filter(|_| purpose != Purpose::Target) else { return Vec::new() };
+        if purpose == Purpose::Target {
+            return unlocked(|| Ok(vec![directory::preflight()])).await.unwrap_or_default();
+        }
+        let Some(folder) = palace.local_path.clone() else { return Vec::new() };
         let (name, salvaging) = (palace.to_string(), self.salvaging);
         let looked = unlocked(move || {
             let holder = std::env::home_dir().and_then(|home| writer_lock::holder(&home, &folder));

@@ -95,7 +95,8 @@ impl Collection for ChromaCollection {
             let rows = range::count(session)?;
             let (lock, marks) = session.lock()?;
             drop(lock);
-            let entry = Entry { dimension: marks.dimension, ..session.entry.clone() };
+            let dimension = marks.dimension.or(session.entry.dimension);
+            let entry = Entry { dimension, ..session.entry.clone() };
             Ok(info_with(&session.database, entry, rows))
         })
         .await

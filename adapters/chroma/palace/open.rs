@@ -3,13 +3,15 @@ use super::collection::ChromaCollection;
 use super::{health, maintenance};
 use crate::catalog::{self, Entry};
 use crate::connection::{Database, sqlite};
+use crate::directory::log_of;
 use crate::feed::memory::Memories;
 use crate::read::range;
 use crate::read::session::Session;
 use crate::sidecar;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, MaintenanceState, Palace, Result,
+    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, LogEntry, MaintenanceState,
+    Palace, Result,
 };
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex};
@@ -78,7 +80,7 @@ pub(super) fn info_with(database: &Database, entry: Entry, rows: u64) -> Collect
         dimension: entry.dimension,
         metric: entry.metric,
         identity: sidecar::identities(database.folder()).remove(&entry.name),
-        incarnation: Some(entry.id),
+        incarnation: Some(entry.incarnation.unwrap_or(entry.id)),
         name: entry.name,
     }
 }
@@ -120,6 +122,15 @@ impl Palace for ChromaPalace {
             reason: Some(error.to_string()),
             findings: Vec::new(),
         })
+    }
+
+    async fn migration_log(&self) -> Result<Vec<LogEntry>> {
+        let database = self.database.clone();
+        let read = move || {
+            let log = log_of(database.folder());
+            log.map_err(|error| Error::io("the migration log cannot be read", error).in_palace(database.palace()))
+        };
+        unlocked(read).await
     }
 
     async fn maintenance_state(&self) -> Result<MaintenanceState> {

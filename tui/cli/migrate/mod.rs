@@ -22,10 +22,12 @@ use palanquin_engine::contract::{Error, ErrorKind, Result};
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// The palace to copy: a name of the configuration, a directory, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
+    /// The palace to copy: a name of the configuration, a directory, chroma:PATH, chroma+http://HOST:PORT,
+    /// lance:PATH or postgres://HOST/DB?palace=ID
     #[arg(value_parser = given, required_unless_present_any = ["palace", "all"])]
     source: Option<Given>,
-    /// The palace to make: a name of the configuration, lance:PATH or postgres://HOST/DB?palace=ID
+    /// The palace to make: a name of the configuration, lance:PATH, chroma:PATH, chroma+http://HOST:PORT or
+    /// postgres://HOST/DB?palace=ID
     #[arg(value_parser = given, required_unless_present = "to", conflicts_with = "to")]
     target: Option<Given>,
     /// The palace to copy, where --to says which backend it goes to
