@@ -298,6 +298,7 @@ impl Root {
                     findings: Vec::new(),
                     rows,
                     copied: false,
+                    carried: Vec::new(),
                     account: Account::default(),
                 });
             }

@@ -14,7 +14,7 @@ mod position;
 mod spec;
 mod state;
 
-pub use account::{Account, ConvertedRows, PhaseTime, SetAside};
+pub use account::{Account, Carried, ConvertedRows, PhaseTime, SetAside};
 pub use backoff::Backoff;
 pub use event::Event;
 pub use machine::{Effect, Failure, Input, Machine, Outcome, Work};

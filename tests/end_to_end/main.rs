@@ -15,5 +15,7 @@ mod output;
 mod plan;
 mod postgres;
 mod real_palace;
+mod receipt;
 mod reference;
 mod terminal;
+mod verify;

@@ -1,5 +1,6 @@
 use super::overwrite::Exchange;
 use super::plan::Plan;
+use super::receipt::ReceiptPlace;
 use super::workshop::{Opened, Workshop, ends};
 use super::{Face, address, overwrite, restart};
 use crate::exit_code::Exit;
@@ -33,6 +34,8 @@ pub(super) struct Migrate {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    receipt: ReceiptPlace,
+    #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
     pub(super) face: Face,
@@ -58,7 +61,7 @@ impl Migrate {
             collections: self.collections.clone(),
             ..LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str())
         };
-        let Opened { journal, lock, mut session } = self.workshop.open(&spec, &[&wanted.address])?;
+        let Opened { journal, lock, mut session, state } = self.workshop.open(&spec, &[&wanted.address])?;
         if self.restart {
             session.wait(restart::forget(&journal, &spec, &target))?;
         }
@@ -69,6 +72,7 @@ impl Migrate {
             return Ok(Exit::Verified);
         }
         let options = self.workshop.options();
+        let ends = (source.clone(), wanted.clone());
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
         let face = self.face.choose();
         let (exit, end) = session.show_until_ended(face, &spec);
@@ -76,13 +80,16 @@ impl Migrate {
             && exit == Exit::Verified
         {
             // An empty copy proves nothing that would justify removing what is there.
-            if end.is_none_or(|end| end.rows == 0) {
+            if end.as_ref().is_none_or(|end| end.rows == 0) {
                 output::note(face, &format!("nothing was copied, so {} stays as it was", wanted.address));
                 return Ok(Exit::Refused);
             }
             exchange.replace()?;
             session.wait(overwrite::forget(&journal, &spec))?;
             output::note(face, &format!("the verified copy is now {}", wanted.address));
+        }
+        if let Some(end) = &end {
+            self.receipt.leave(&state, face, &spec, (&ends.0, &ends.1), (end, exit));
         }
         session.close();
         Ok(exit)

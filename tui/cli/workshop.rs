@@ -28,18 +28,24 @@ pub(super) struct Opened {
     pub(super) journal: SqliteJournal,
     pub(super) lock: LinkLock,
     pub(super) session: Session,
+    pub(super) state: PathBuf,
+}
+
+/// The state directory: the one given, or the user's.
+pub(super) fn state(given: Option<PathBuf>) -> Result<PathBuf> {
+    state_directory(given, |name| std::env::var_os(name))
+        .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))
 }
 
 impl Workshop {
     /// Opens the journal, takes the right to work on the link, and on palaces beyond its own, and starts the engine.
     pub(super) fn open(&self, spec: &LinkSpec, further: &[&str]) -> Result<Opened> {
-        let state = state_directory(self.state.clone(), |name| std::env::var_os(name))
-            .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))?;
+        let state = state(self.state.clone())?;
         let journal = SqliteJournal::open(&state)?;
         let lock = LinkLock::acquire(&state, spec, further)?;
         logging::start(&state).map_err(|error| Error::io("the log cannot be opened", error))?;
         let session = Session::start(Arc::new(journal.clone()))?;
-        Ok(Opened { journal, lock, session })
+        Ok(Opened { journal, lock, session, state })
     }
 
     pub(super) fn options(&self) -> LinkOptions {

@@ -6,7 +6,7 @@ use palanquin_engine::contract::{
     Capabilities, CaptureLevel, Descriptor, Error, Fidelity, Finding, LogEntry, MaintenanceKind, MaintenanceResult,
     MaintenanceStep, Metric,
 };
-use palanquin_engine::parity::ParityReport;
+use palanquin_engine::parity::{ParityReport, Repaired};
 use serde::Serialize;
 
 /// Version of the lines' shape; a change that breaks readers raises it.
@@ -33,6 +33,9 @@ enum Content<'a> {
     Backend { backend: Described<'a> },
     Plan { plan: &'a MigrationPlan },
     LogEntry { entry: &'a LogEntry },
+    Comparing { doing: &'a str, source_rows: u64, target_rows: u64, total_rows: u64 },
+    Verification { exit_code: u8, conclusion: &'a str, report: &'a ParityReport, repaired: Option<&'a Repaired> },
+    Receipt { exit_code: u8, intact: bool, stamp: &'a str },
     Note { text: &'a str },
     Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
 }
@@ -103,6 +106,18 @@ pub(crate) fn plan(plan: &MigrationPlan) -> String {
 
 pub(crate) fn log_entry(entry: &LogEntry) -> String {
     line(Content::LogEntry { entry })
+}
+
+pub(crate) fn comparing(doing: &str, source_rows: u64, target_rows: u64, total_rows: u64) -> String {
+    line(Content::Comparing { doing, source_rows, target_rows, total_rows })
+}
+
+pub(crate) fn verification(report: &ParityReport, repaired: Option<&Repaired>, exit: Exit) -> String {
+    line(Content::Verification { exit_code: exit as u8, conclusion: report.conclusion(), report, repaired })
+}
+
+pub(crate) fn receipt_checked(stamp: &str, intact: bool, exit: Exit) -> String {
+    line(Content::Receipt { exit_code: exit as u8, intact, stamp })
 }
 
 pub(crate) fn note(text: &str) -> String {

@@ -36,6 +36,8 @@ pub(super) enum News {
     WithoutVector { collection: usize, ids: Vec<String> },
     /// So many rows of one end have been compared.
     Compared { end: End, rows: u64 },
+    /// The comparison was finished and nothing can be concluded from it; a failure follows.
+    Inconclusive(Arc<ParityReport>),
 }
 
 /// How work ended, if it did not fail.
