@@ -1,4 +1,5 @@
 use super::End;
+use crate::contract::advice::{RetryClass, retry_class};
 use crate::contract::{Collection, Cursor, ErrorKind, Result};
 use futures::TryStreamExt;
 use std::collections::BTreeSet;
@@ -31,7 +32,8 @@ impl Mark {
     pub(super) async fn of(collection: &dyn Collection) -> Result<Self> {
         let head = match collection.feed_head().await {
             Ok(head) => head.map(|head| head.cursor),
-            Err(error) if error.kind() == ErrorKind::UnsupportedCapability => None,
+            // A store that cannot be followed as it stands (no feed, no right to it) can be compared all the same.
+            Err(error) if retry_class(error.kind()) != RetryClass::Transient => None,
             Err(error) => return Err(error),
         };
         let rows = if head.is_some() { None } else { Some(collection.count().await?) };

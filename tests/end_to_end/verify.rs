@@ -110,9 +110,9 @@ fn damage(target: &Writable, seed: u64) -> BTreeMap<String, Value> {
                 }
             }
         }
-        for n in 0..3 {
+        for (n, row) in picked.iter().take(3).enumerate() {
             let id = format!("drawer_extra_{n}_{seed}");
-            upserts.push(Row { id: &id, ..picked[n] }).unwrap();
+            upserts.push(Row { id: &id, ..*row }).unwrap();
             expect("extra", &id, None);
         }
         let upserts = Some(upserts.finish().unwrap());

@@ -7,7 +7,7 @@ use crate::exit_code::Exit;
 use crate::output;
 use crate::registry::Registry;
 use clap::Args;
-use palanquin_actors::StartLink;
+use palanquin_actors::{LinkEnd, StartLink};
 use palanquin_config::Address;
 use palanquin_engine::contract::Result;
 use palanquin_engine::link::{LinkKind, LinkSpec};
@@ -75,7 +75,11 @@ impl Migrate {
         let ends = (source.clone(), wanted.clone());
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
         let face = self.face.choose();
-        let (exit, end) = session.show_until_ended(face, &spec);
+        let leave = |end: &LinkEnd, exit| self.receipt.leave(&state, &spec, (&ends.0, &ends.1), (end, exit));
+        // A copy beside its target is none of it before they have changed places.
+        let (exit, end) =
+            session.show_until_ended(face, &spec, |end, exit| if exchange.is_none() { leave(end, exit) } else { None });
+        let is_exchanged = exchange.is_some();
         if let Some(exchange) = exchange
             && exit == Exit::Verified
         {
@@ -88,8 +92,8 @@ impl Migrate {
             session.wait(overwrite::forget(&journal, &spec))?;
             output::note(face, &format!("the verified copy is now {}", wanted.address));
         }
-        if let Some(end) = &end {
-            self.receipt.leave(&state, face, &spec, (&ends.0, &ends.1), (end, exit));
+        if is_exchanged && let Some(left) = end.as_ref().and_then(|end| leave(end, exit)) {
+            output::note(face, &left);
         }
         session.close();
         Ok(exit)

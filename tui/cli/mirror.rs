@@ -36,7 +36,7 @@ impl Mirror {
         let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
         let options = self.workshop.options();
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
-        let (exit, _) = session.show_until_ended(self.face.choose(), &spec);
+        let (exit, _) = session.show_until_ended(self.face.choose(), &spec, |_, _| None);
         session.close();
         Ok(exit)
     }

@@ -22,7 +22,7 @@ async fn a_row_changed_on_both_ends_meanwhile_is_compared_again_and_equal() {
     let (left, right) = (holding(&rows(300)).await, holding(&rows(300)).await);
     let heard = AtomicU64::new(0);
     // After 20 batches of the source row 3 was read; the target is changed alike, but for a row that stays behind.
-    let change = |end, _| {
+    let change = |end: End, _: u64| {
         if end == End::Source && heard.fetch_add(1, Ordering::Relaxed) == 20 {
             for collection in [&left, &right] {
                 at_once(collection, upserts(&changed("row-00003")));
@@ -45,7 +45,7 @@ async fn a_row_changed_on_both_ends_meanwhile_is_compared_again_and_equal() {
 async fn a_row_changed_in_the_source_alone_differs_as_of_the_end_of_the_comparison() {
     let (left, right) = (holding(&rows(300)).await, holding(&rows(300)).await);
     let heard = AtomicU64::new(0);
-    let change = |end, _| {
+    let change = |end: End, _: u64| {
         if end == End::Source && heard.fetch_add(1, Ordering::Relaxed) == 20 {
             at_once(&left, upserts(&changed("row-00003")));
             at_once(&left, ChangeBatch { deletes: vec!["row-00299".into()], ..ChangeBatch::default() });
@@ -64,7 +64,7 @@ async fn a_difference_that_is_gone_at_the_end_is_none() {
     before.extend(changed("row-00003"));
     let (left, right) = (holding(&rows(300)).await, holding(&before).await);
     let heard = AtomicU64::new(0);
-    let change = |end, _| {
+    let change = |end: End, _: u64| {
         if end == End::Target && heard.fetch_add(1, Ordering::Relaxed) == 20 {
             let original = rows(300);
             at_once(&right, upserts(&original.into_iter().filter(|(id, _)| id == "row-00003").collect()));
@@ -78,7 +78,7 @@ async fn a_difference_that_is_gone_at_the_end_is_none() {
 async fn a_row_that_never_lies_still_is_neither_equal_nor_different() {
     let (left, right) = (holding(&rows(300)).await, holding(&rows(300)).await);
     let heard = AtomicU64::new(0);
-    let change = |_, _| {
+    let change = |_: End, _: u64| {
         let document = Some(heard.fetch_add(1, Ordering::Relaxed).to_string());
         at_once(&left, upserts(&[("row-00003".into(), Content { document, ..content(1) })].into()));
     };
@@ -119,7 +119,7 @@ async fn a_store_that_tells_no_changes_is_inconclusive_if_its_number_of_rows_cha
     report.add(&still);
     assert!(report.not_compared.iter().any(|said| said.starts_with("whether the source was changed")), "{report:?}");
     let heard = AtomicU64::new(0);
-    let change = |end, _| {
+    let change = |end: End, _: u64| {
         if end == End::Source && heard.fetch_add(1, Ordering::Relaxed) == 20 {
             at_once(&left, upserts(&changed("row-00003-and-a-half")));
         }

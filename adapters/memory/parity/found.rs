@@ -23,7 +23,8 @@ impl Between for Twice {
         let twice = move |batch: RowBatch| {
             let mut rows = RowBatchBuilder::with_capacity(batch.len() + 1, WIDTH);
             for row in batch.rows() {
-                for _ in 0..if row.id == id { 2 } else { 1 } {
+                let copies = if row.id == id { 2 } else { 1 };
+                for _ in 0..copies {
                     rows.push(row).unwrap();
                 }
             }

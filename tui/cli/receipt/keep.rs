@@ -1,6 +1,6 @@
 use crate::cli::verify::Verified;
 use crate::exit_code::Exit;
-use crate::output::{self, Face, headline};
+use crate::output::{self, headline};
 use clap::Args;
 use jiff::Timestamp;
 use palanquin_actors::{LinkEnd, PalaceSource};
@@ -24,30 +24,32 @@ pub(in crate::cli) struct ReceiptPlace {
 pub(in crate::cli) struct Kept(Receipt);
 
 impl ReceiptPlace {
-    /// Leaves the receipt of a copy that has ended: verified, different, or halted once rows were written. One that was
-    /// refused has none, and one that was interrupted goes on. A receipt that cannot be left is told, and changes nothing
-    /// of how the copy ended.
+    /// Leaves the receipt of a copy that has ended: verified, different, or halted once rows were written; what it says is
+    /// to be printed. One that was refused has none, and one that was interrupted goes on. A receipt that cannot be left
+    /// is told, and changes nothing of how the copy ended.
     pub(in crate::cli) fn leave(
         &self,
         state: &Path,
-        face: Face,
         spec: &LinkSpec,
         ends: (&PalaceSource, &PalaceSource),
         (end, exit): (&LinkEnd, Exit),
-    ) {
+    ) -> Option<String> {
         let has_written = end.rows > 0 || end.copied || end.report.is_some();
         if !has_written || end.outcome == Outcome::Interrupted {
-            return;
+            return None;
         }
         let made = Timestamp::now();
         let file = match &self.receipt {
             Some(file) => Ok(file.clone()),
             None => in_state(state, spec, made),
         };
-        let kept = file.and_then(|file| Kept(of_link(spec, ends, end, exit, made)).write(&file).map(|()| file));
+        let kept = file.and_then(|file| Kept(of_link(spec, ends, end, exit, made)).keep(&file).map(|()| file));
         match kept {
-            Ok(file) => output::note(face, &format!("receipt: {}", file.display())),
-            Err(error) => output::complain(&format!("no receipt was left: {error}")),
+            Ok(file) => Some(format!("receipt: {}", file.display())),
+            Err(error) => {
+                output::complain(&format!("no receipt was left: {error}"));
+                None
+            }
         }
     }
 }
@@ -73,19 +75,11 @@ impl Kept {
         })
     }
 
-    /// Writes it to the file, and says so.
+    /// Writes the document, and the page beside it under the same name with `.md`.
     ///
     /// # Errors
-    /// If the file is there, or cannot be made.
-    pub(in crate::cli) fn keep(&self, file: &Path, as_json: bool) -> Result<()> {
-        self.write(file)?;
-        let face = if as_json { Face::Json } else { Face::Plain };
-        output::note(face, &format!("receipt: {}", file.display()));
-        Ok(())
-    }
-
-    /// The document, and the page beside it under the same name with `.md`.
-    fn write(&self, file: &Path) -> Result<()> {
+    /// If a file is there, or cannot be made.
+    pub(in crate::cli) fn keep(&self, file: &Path) -> Result<()> {
         let failed = |error: palanquin_engine::receipt::StampError| Error::new(ErrorKind::Internal, error.to_string());
         let (document, stamp) = stamp(&self.0).map_err(failed)?;
         private_file(file, &document)?;

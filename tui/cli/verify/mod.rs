@@ -127,14 +127,13 @@ impl Verify {
             Verdict::Different => Exit::Different,
             Verdict::Inconclusive => Exit::NotVerified,
         };
+        if let Some(file) = &self.receipt {
+            Kept::of_verification(&spec, (&source, &target), &verified, self.flags(), exit).keep(file)?;
+        }
         output::print(&match self.json {
             true => json::verification(&verified.report, verified.repaired.as_ref(), exit),
             false => text::of(&verified),
         });
-        if let Some(file) = &self.receipt {
-            let kept = Kept::of_verification(&spec, (&source, &target), &verified, self.flags(), exit);
-            kept.keep(file, self.json)?;
-        }
         Ok(exit)
     }
 
