@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     BadInput = 2,
     /// Refused for the sake of what is there; nothing was written.
     Refused = 3,
-    /// Every row is copied; the comparison could not be finished.
+    /// Whether both ends hold the same rows could not be told; of a copy, every row is copied.
     NotVerified = 4,
     /// Copied, and the ends differ: rows that were set aside are differences like others.
     Different = 5,
@@ -34,8 +34,8 @@ Exit codes:
     1  failed; the same command continues where it stopped
     2  bad input: the request or the source is no good, nothing was written
     3  refused: it exists, is in use, does not fit, or is being done already; nothing was written
-    4  copied, not verified: the comparison could not be finished
-    5  differences found: copied, and the ends differ, by rows that were set aside too
+    4  not verified: the comparison could not be finished, or is inconclusive; a copy is complete
+    5  differences found: the ends differ, by rows that were set aside too; of a receipt: it was changed since
     6  halted: the operator must act (make room, grant access); the same command continues
   130  interrupted: drained, the same command continues";
 

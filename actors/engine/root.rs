@@ -306,6 +306,7 @@ impl Root {
                     findings: Vec::new(),
                     rows,
                     copied: false,
+                    carried: Vec::new(),
                     account: Account::default(),
                 });
             }

@@ -6,10 +6,11 @@ use crate::board::{Act, ActKind, ActStatus, MaintenanceView, Round};
 use crate::clock::now_ms;
 use crate::supervise::{Exit, Heartbeat, Monitor, Watchdog, Worker};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
-use palanquin_engine::contract::{Error, ErrorKind};
+use palanquin_engine::contract::{CollectionSpec, Error, ErrorKind};
 use palanquin_engine::journal::{Ending, JournalError};
 use palanquin_engine::link::{
-    Account, Backoff, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome, Phase, SetAside,
+    Account, Backoff, Carried, CollectionPlan, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome,
+    Phase, PhaseTime, SetAside,
 };
 use palanquin_engine::parity::{ParityReport, Verdict};
 use rand::SeedableRng;
@@ -121,6 +122,7 @@ impl LinkActor {
 
     fn begin(&mut self, phase: Phase, ctx: &mut Context<Self>) {
         self.ending = None;
+        self.account.phases.push(PhaseTime { phase, began_at_ms: now_ms(), took_ms: 0 });
         if phase == Phase::Checking {
             self.ledger.drop_unstored();
         }
@@ -186,12 +188,19 @@ impl LinkActor {
             News::Compared { end, rows } => self.sight.compared(end, rows),
             News::Found(finding) => self.sight.found(finding),
             News::Maintaining { kind, step } => self.sight.maintenance = Some(MaintenanceView { kind, step }),
+            News::Inconclusive(report) => {
+                self.sight.concluded(&report);
+                self.report = Some(report);
+            }
             News::CaughtUp => {}
         }
     }
 
     fn work_ended(&mut self, end: Result<palanquin_engine::contract::Result<Done>, JoinError>) -> Input {
         self.watchdog = None;
+        if let Some(phase) = self.account.phases.last_mut() {
+            phase.took_ms = now_ms() - phase.began_at_ms;
+        }
         let input = self.ended_with(end);
         match input {
             // The copy is verified, whatever becomes of its indexes.
@@ -285,8 +294,30 @@ impl LinkActor {
                 let partitions = prepared.plan.partitions();
                 partitions > 0 && self.ledger.positions().partitions_done() == partitions
             }),
+            carried: self.carried(),
             account: Account { salvaged: self.setup.salvaged.rows(), ..self.account.clone() },
         });
+    }
+
+    /// What is durable of each planned collection.
+    fn carried(&self) -> Vec<Carried> {
+        let Some(prepared) = &self.prepared else { return Vec::new() };
+        let positions = self.ledger.positions();
+        let of = |(index, planned): (usize, &CollectionPlan)| {
+            let own = positions.partitions().filter(|(collection, ..)| *collection == index);
+            let (rows, bytes) = own.fold((0, 0), |(rows, bytes), (.., at)| (rows + at.rows, bytes + at.bytes));
+            let CollectionSpec { name, dimension, metric, identity, .. } = planned.spec.clone();
+            Carried {
+                target_name: self.setup.spec.target_name(&name).to_owned(),
+                name,
+                rows,
+                bytes,
+                dimension,
+                metric,
+                identity,
+            }
+        };
+        prepared.plan.collections.iter().enumerate().map(of).collect()
     }
 
     fn act(&mut self, kind: ActKind, ctx: &mut Context<Self>) {

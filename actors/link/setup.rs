@@ -10,7 +10,7 @@ use crate::supervise::Monitor;
 use actix::Addr;
 use palanquin_engine::contract::{Capabilities, CaptureLevel, Conversion, Fidelity, Finding, MaintenanceKind, Metric};
 use palanquin_engine::journal::Journal;
-use palanquin_engine::link::{Account, LinkId, LinkSpec, Outcome};
+use palanquin_engine::link::{Account, Carried, LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +109,8 @@ pub struct LinkEnd {
     pub rows: u64,
     /// Whether the copy was complete.
     pub copied: bool,
+    /// What is durable in the target by the copy, one entry per collection planned.
+    pub carried: Vec<Carried>,
     /// What it did beside.
     pub account: Account,
 }

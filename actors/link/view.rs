@@ -141,6 +141,7 @@ impl Sight {
             parity.verdict = Some(match report.verdict() {
                 Verdict::Equal => format!("all {} rows are equal", report.equal_rows()),
                 Verdict::Different => format!("{differences} rows differ"),
+                Verdict::Inconclusive => format!("inconclusive: {}", report.inconclusive().join("; ")),
             });
         }
     }

@@ -1,5 +1,5 @@
 use super::Phase;
-use crate::contract::{MaintenanceResult, MaintenanceState};
+use crate::contract::{EmbedderIdentity, MaintenanceResult, MaintenanceState, Metric};
 use serde::{Deserialize, Serialize};
 
 /// What a link did beside carrying rows, for its receipt. It covers every run of the link, as far as the journal knows.
@@ -19,6 +19,25 @@ pub struct Account {
     pub maintenance_after: MaintenanceState,
     /// The maintenance itself.
     pub maintenance: Vec<MaintenanceResult>,
+}
+
+/// What a copy has made durable of one collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Its name in the source.
+    pub name: String,
+    /// Its name in the target.
+    pub target_name: String,
+    /// Rows durable in the target.
+    pub rows: u64,
+    /// Their bytes as they travelled.
+    pub bytes: u64,
+    /// Width of its vectors.
+    pub dimension: u32,
+    /// Its metric.
+    pub metric: Metric,
+    /// The model recorded with it; `null` if none is known.
+    pub identity: Option<EmbedderIdentity>,
 }
 
 /// Time spent in a phase.

@@ -17,7 +17,7 @@ mod position;
 mod spec;
 mod state;
 
-pub use account::{Account, ConvertedRows, PhaseTime, SalvagedRows, SetAside};
+pub use account::{Account, Carried, ConvertedRows, PhaseTime, SalvagedRows, SetAside};
 pub use as_copied::{as_copied, passing};
 pub use backoff::Backoff;
 pub use event::Event;

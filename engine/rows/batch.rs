@@ -148,11 +148,20 @@ impl RowBatch {
 
     /// The rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows_from(0)
+    }
+
+    /// One of the rows; `None` beyond the last.
+    pub fn row(&self, index: usize) -> Option<Row<'_>> {
+        self.rows_from(index).next()
+    }
+
+    fn rows_from(&self, first: usize) -> impl Iterator<Item = Row<'_>> {
         let (ids, documents) = (self.ids(), self.0.column(1).as_string::<i32>());
         let (metadatas, vectors) = (self.0.column(2).as_string::<i32>(), self.vectors());
         let components: &Float32Array = vectors.values().as_primitive::<Float32Type>();
         let width = vectors.value_length() as usize;
-        (0..self.len()).map(move |i| Row {
+        (first..self.len()).map(move |i| Row {
             id: ids.value(i),
             document: documents.is_valid(i).then(|| documents.value(i)),
             metadata: metadatas.value(i),

@@ -69,7 +69,7 @@ impl Mirror {
             replaces: None,
             lock: Some(lock),
         })?;
-        let (exit, _) = session.show_until_ended(self.face.choose(), &spec);
+        let (exit, _) = session.show_until_ended(self.face.choose(), &spec, |_, _| None);
         session.close();
         Ok(exit)
     }

@@ -15,9 +15,11 @@ mod once;
 mod overwrite;
 mod palace;
 mod plan;
+mod receipt;
 mod restart;
 mod salvage;
 mod share;
+mod verify;
 mod workshop;
 
 pub(crate) use inspect::Inspection;
@@ -55,6 +57,12 @@ enum Command {
     /// What a migration would do, and what is in its way; nothing is written
     #[command(after_help = TABLE)]
     Plan(plan::Plan),
+    /// Whether two palaces hold the same rows, and find the same; on demand it makes them so
+    #[command(after_help = TABLE)]
+    Verify(Box<verify::Verify>),
+    /// What a migration or a comparison left as evidence: show it, check that nothing in it was changed
+    #[command(after_help = TABLE)]
+    Receipt(receipt::Receipt),
     /// What a palace is and how it is: backend, collections, models, health, maintenance state; nothing is written
     #[command(after_help = TABLE)]
     Inspect(inspect::Inspect),
@@ -150,6 +158,8 @@ pub(crate) fn run() -> Exit {
         Command::Mirror(mirror) => (mirror.face.choose(), mirror.run()),
         Command::Demo(demo) => (demo.face.choose(), demo.run()),
         Command::Plan(plan) => (lines(plan.json), plan.run()),
+        Command::Verify(verify) => (lines(verify.json), verify.run()),
+        Command::Receipt(receipt) => (lines(receipt.is_json()), receipt.run()),
         Command::History(history) => (lines(history.json), history.run()),
         Command::Inspect(inspect) => (lines(inspect.json), inspect.run()),
         Command::Dashboard(dashboard) => (output::Face::Plain, dashboard.run()),

@@ -65,6 +65,7 @@ pub(super) struct Opened {
     pub(super) journal: SqliteJournal,
     pub(super) lock: LinkLock,
     pub(super) session: Session,
+    pub(super) state: PathBuf,
 }
 
 impl Workshop {
@@ -75,7 +76,7 @@ impl Workshop {
         let lock = LinkLock::acquire(&state, spec, further)?;
         logging::start(&state).map_err(|error| Error::io("the log cannot be opened", error))?;
         let session = Session::start(Arc::new(journal.clone()))?;
-        Ok(Opened { journal, lock, session })
+        Ok(Opened { journal, lock, session, state })
     }
 
     /// Where the journal is kept.

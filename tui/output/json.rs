@@ -8,7 +8,7 @@ use palanquin_engine::contract::{
 };
 use palanquin_engine::journal::{DeadLetter, KeptLetter};
 use palanquin_engine::link::{ConvertedRows, LinkId, SetAside};
-use palanquin_engine::parity::ParityReport;
+use palanquin_engine::parity::{ParityReport, Repaired};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -79,6 +79,23 @@ enum Content<'a> {
     },
     Migrations {
         palaces: &'a [Migrated],
+    },
+    Comparing {
+        doing: &'a str,
+        source_rows: u64,
+        target_rows: u64,
+        total_rows: u64,
+    },
+    Verification {
+        exit_code: u8,
+        conclusion: &'a str,
+        report: &'a ParityReport,
+        repaired: Option<&'a Repaired>,
+    },
+    Receipt {
+        exit_code: u8,
+        intact: bool,
+        stamp: &'a str,
     },
     Note {
         text: &'a str,
@@ -187,6 +204,18 @@ pub(crate) fn migrations(palaces: &[Migrated]) -> String {
 
 pub(crate) fn log_entry(entry: &LogEntry) -> String {
     line(Content::LogEntry { entry })
+}
+
+pub(crate) fn comparing(doing: &str, source_rows: u64, target_rows: u64, total_rows: u64) -> String {
+    line(Content::Comparing { doing, source_rows, target_rows, total_rows })
+}
+
+pub(crate) fn verification(report: &ParityReport, repaired: Option<&Repaired>, exit: Exit) -> String {
+    line(Content::Verification { exit_code: exit as u8, conclusion: report.conclusion(), report, repaired })
+}
+
+pub(crate) fn receipt_checked(stamp: &str, intact: bool, exit: Exit) -> String {
+    line(Content::Receipt { exit_code: exit as u8, intact, stamp })
 }
 
 pub(crate) fn note(text: &str) -> String {

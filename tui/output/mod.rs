@@ -9,7 +9,7 @@ pub(crate) mod tree;
 pub(crate) mod words;
 
 pub(crate) use cadence::Cadence;
-pub(crate) use summary::{complain, failure, note, print, summary};
+pub(crate) use summary::{complain, failure, headline, note, parity, print, summary};
 
 /// How a command shows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,7 +46,8 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "palanquin: {line}");
 }
 
-fn headline(end: &LinkEnd, exit: Exit) -> &'static str {
+/// How a link ended, in a few words.
+pub(crate) fn headline(end: &LinkEnd, exit: Exit) -> &'static str {
     match (&end.outcome, exit) {
         (Outcome::Verified, _) => "copied and verified",
         (Outcome::Different, _) => "differences found",
@@ -76,7 +77,7 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
         put("  next  the same command continues it; nothing that was copied is copied again".to_owned());
     }
     if let Some(report) = &end.report {
-        report_lines(report, &end.account.dead_letters, &mut put);
+        parity(report, &end.account.dead_letters).into_iter().for_each(&mut put);
     }
     for run in &end.account.maintenance {
         put(format!("  maintenance   {}: {}", run.kind, run.status));
@@ -93,43 +94,57 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
     out
 }
 
-fn report_lines(report: &ParityReport, letters: &[SetAside], put: &mut impl FnMut(String)) {
+/// What a comparison found, and what it did not look at; differences that were set aside say so.
+pub(crate) fn parity(report: &ParityReport, letters: &[SetAside]) -> Vec<String> {
+    let mut lines = Vec::new();
     for collection in &report.collections {
-        put(collection_line(collection));
+        lines.push(collection_line(collection));
+        lines.extend(vectors_line(collection));
         for difference in collection.differences.iter().take(NAMED) {
             let letter =
                 letters.iter().find(|letter| letter.collection == collection.name && letter.id == difference.id());
             let why = letter.map_or_else(String::new, |letter| format!(" (set aside: {})", letter.reason));
-            put(format!("          {}{why}", difference_line(difference)));
+            lines.push(format!("          {}{why}", difference_line(difference)));
         }
-        let unnamed = collection.differences.len().saturating_sub(NAMED);
+        let unnamed = collection.unlisted + collection.differences.len().saturating_sub(NAMED) as u64;
         if unnamed > 0 {
-            put(format!("          and {} more", counted(unnamed as u64, "difference")));
+            lines.push(format!("          and {} more", counted(unnamed, "difference")));
         }
-        if collection.not_examined > 0 {
-            let rows = counted(collection.not_examined, "row");
-            put(format!("          {rows} in groups that differ were not looked at one by one"));
-        }
+        lines.extend(collection.inconclusive.iter().map(|reason| format!("          inconclusive: {reason}")));
     }
-    put(format!("  compared      {}", report.compared.join("; ")));
+    lines.extend(report.uncopied.iter().map(|name| format!("  {name}: the target lacks this collection")));
+    lines.extend(report.only_in_target.iter().map(|name| format!("  {name}: only the target has this collection")));
+    lines.push(format!("  compared      {}", report.compared.join("; ")));
     if report.not_compared.is_empty() {
-        put("  not compared  nothing was left out".to_owned());
+        lines.push("  not compared  nothing was left out".to_owned());
     }
-    for left_out in &report.not_compared {
-        put(format!("  not compared  {left_out}"));
-    }
+    lines.extend(report.not_compared.iter().map(|left_out| format!("  not compared  {left_out}")));
+    lines
 }
 
 fn collection_line(collection: &CollectionParity) -> String {
     let mut line = format!(
-        "  {}: {} in the source, {} in the target, {} equal",
+        "  {}: {} in the source, {} in the target, ",
         collection.name,
         counted(collection.source_rows, "row"),
         count(collection.target_rows),
-        count(collection.equal),
     );
+    if let Some(sample) = collection.sample {
+        let _ = write!(line, "{} sampled (seed {}), ", count(sample.rows), sample.seed);
+    }
+    let _ = write!(line, "{} equal", count(collection.equal));
     if collection.within_tolerance > 0 {
         let _ = write!(line, " ({} of them but for the last bits of the vector)", count(collection.within_tolerance));
+    }
+    let counts = &collection.counts;
+    let kinds = [
+        (counts.missing, "missing"),
+        (counts.extra, "extra"),
+        (counts.different, "different"),
+        (counts.duplicate, "duplicate"),
+    ];
+    for (rows, kind) in kinds.into_iter().filter(|(rows, _)| *rows > 0) {
+        let _ = write!(line, ", {} {kind}", count(rows));
     }
     if collection.without_vector > 0 {
         let _ = write!(line, ", {} without a vector in the source", count(collection.without_vector));
@@ -137,11 +152,29 @@ fn collection_line(collection: &CollectionParity) -> String {
     line
 }
 
+/// How far the vectors are apart, if any are.
+fn vectors_line(collection: &CollectionParity) -> Option<String> {
+    let vectors = &collection.vectors;
+    let apart = vectors.compared - vectors.exact;
+    let ulps = vectors.max_ulps.map_or_else(|| "an unknown number of".to_owned(), |ulps| count(ulps.into()));
+    (apart > 0).then(|| {
+        format!(
+            "          {} of {} vectors differ in bits: by at most {ulps} units in the last place, cosine distance at most {:.1e}, {:.1e} on average",
+            count(apart),
+            count(vectors.compared),
+            vectors.max_cosine_distance,
+            vectors.mean_cosine_distance
+        )
+    })
+}
+
 fn difference_line(difference: &Difference) -> String {
     match difference {
         Difference::Missing { id } => format!("missing in the target: {id}"),
         Difference::Extra { id } => format!("only in the target: {id}"),
         Difference::Different { id, fields } => format!("differs in {}: {id}", fields.join(", ")),
-        Difference::Duplicate { id } => format!("stands more often on one end: {id}"),
+        Difference::Duplicate { id, source, target } => {
+            format!("{source} times in the source, {target} times in the target: {id}")
+        }
     }
 }

@@ -153,8 +153,14 @@ impl Session {
         }
     }
 
-    /// Shows a link until its end and prints the summary.
-    pub(crate) fn show_until_ended(&mut self, face: Face, spec: &LinkSpec) -> (Exit, Option<LinkEnd>) {
+    /// Shows a link until its end and prints the summary. `leave` may leave something beside it, and says what; of JSON
+    /// lines the result is the last.
+    pub(crate) fn show_until_ended(
+        &mut self,
+        face: Face,
+        spec: &LinkSpec,
+        leave: impl FnOnce(&LinkEnd, Exit) -> Option<String>,
+    ) -> (Exit, Option<LinkEnd>) {
         let mut shown = self.show(face, &format!("{} {}", spec.kind, spec.id()), true);
         let end = self.wait_for_end(&mut shown, spec, Until::Left);
         shown.close(&self.runtime);
@@ -163,7 +169,15 @@ impl Session {
             return (Exit::Interrupted, None);
         };
         let exit = Exit::of_end(&end);
+        let left = leave(&end, exit);
+        let note = || left.iter().for_each(|left| output::note(face, left));
+        if face == Face::Json {
+            note();
+        }
         output::summary(face, spec, &end, exit);
+        if face != Face::Json {
+            note();
+        }
         (exit, Some(end))
     }
 

@@ -59,6 +59,8 @@ pub(super) enum News {
     Found(Finding),
     /// Maintenance after the copy: which kind is run, and how far it is.
     Maintaining { kind: &'static str, step: Option<MaintenanceStep> },
+    /// The comparison was finished and nothing can be concluded from it; a failure follows.
+    Inconclusive(Arc<ParityReport>),
 }
 
 /// How work ended, if it did not fail.

@@ -1,29 +1,52 @@
 use super::check::connect;
 use super::{Desk, Done, News, Prepared, record};
-use palanquin_engine::contract::{Fidelity, OpenMode, Result};
-use palanquin_engine::parity::{Compared, compare};
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result, token};
+use palanquin_engine::parity::{Compared, Criterion, Manner, ParityReport, Verdict, compare};
 use std::sync::Arc;
 
 /// Compares every row of both ends.
+///
+/// # Errors
+/// `Busy` if nothing could be concluded because an end was changed meanwhile; the report is told before that.
 pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     let setup = &desk.setup;
-    let pairs = prepared.pairs.iter().map(|pair| Compared {
-        name: pair.name.clone(),
-        source: Arc::clone(&pair.as_copied),
-        target: Arc::clone(&pair.target),
-    });
-    let fidelity = match (setup.source.fidelity, setup.target.fidelity) {
-        (Fidelity::Exact, Fidelity::Exact) => Fidelity::Exact,
-        _ => Fidelity::Ulp,
+    let pairs: Vec<_> = prepared.pairs.iter().map(|pair| compared(desk, pair)).collect();
+    let passes_through = setup.target.capabilities.has(token::EMBEDDINGS_PASSTHROUGH);
+    let vectors = match passes_through {
+        true => Criterion::between(setup.source.fidelity, setup.target.fidelity),
+        false => Criterion::Unseen,
     };
-    let pairs: Vec<_> = pairs.collect();
+    let manner = Manner { vectors, batch_rows: setup.options.batch_rows };
     let ends = (setup.source.address.as_str(), setup.target.address.as_str());
     let told = |end, rows| desk.tell(News::Compared { end, rows });
-    let comparing = compare(ends, &pairs, fidelity, setup.options.batch_rows, &told);
+    let comparing = compare(ends, &pairs, manner, &told);
     let mut report = tokio::select! {
         () = desk.shift.stop.cancelled() => return Ok(Done::Stopped),
         report = comparing => report?,
     };
+    what_is_left_out(desk, prepared, &mut report).await?;
+    if report.verdict() == Verdict::Inconclusive {
+        let reasons = report.inconclusive().join("; ");
+        desk.tell(News::Inconclusive(Arc::new(report)));
+        return Err(Error::new(ErrorKind::Busy, format!("the comparison is inconclusive: {reasons}")));
+    }
+    record::leave(desk, &mut report, &prepared.pairs).await?;
+    Ok(Done::Verified(Arc::new(report)))
+}
+
+/// A collection on both ends, its source as the target is to hold it.
+fn compared(desk: &Desk, pair: &super::Pair) -> Compared {
+    Compared {
+        name: pair.name.clone(),
+        target_name: desk.setup.spec.target_name(&pair.name).to_owned(),
+        source: Arc::clone(&pair.as_copied),
+        target: Arc::clone(&pair.target),
+    }
+}
+
+/// Adds what was not compared.
+async fn what_is_left_out(desk: &Desk, prepared: &Prepared, report: &mut ParityReport) -> Result<()> {
+    let setup = &desk.setup;
     let source = connect(&setup.source.actor, OpenMode::Read, false).await?;
     for info in source.collections().await? {
         let wanted = setup.spec.collections.is_empty() || setup.spec.collections.contains(&info.name);
@@ -46,6 +69,5 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     if setup.spec.filter.is_some() {
         report.not_compared.push("rows that do not pass the filter".to_owned());
     }
-    record::leave(desk, &mut report, &prepared.pairs).await?;
-    Ok(Done::Verified(Arc::new(report)))
+    Ok(())
 }

@@ -7,6 +7,8 @@ use crate::rows::Row;
 use futures::TryStreamExt;
 use std::collections::HashMap;
 
+/// Named ids that are looked up each in a range of its own; of more, everything up to the greatest is read.
+const LOOKED_UP: usize = 256;
 /// Ids removed at a time.
 const DELETE_ROWS: usize = 10_000;
 
@@ -17,9 +19,13 @@ pub(in crate::contract) async fn get<C: Collection + ?Sized>(
     let selection = &request.selection;
     let Some(ids) = selection.distinct_ids() else { return get_all(collection, request).await };
     let wanted: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-    let range = KeyRange { after: None, upto: ids.iter().max().map(|id| (*id).to_owned()) };
+    let upto = |id: &str| KeyRange { after: just_before(id), upto: Some(id.to_owned()) };
+    let ranges: Vec<KeyRange> = match ids.len() {
+        0..=LOOKED_UP => ids.iter().map(|id| upto(id)).collect(),
+        _ => vec![KeyRange { after: None, upto: ids.iter().max().map(|id| (*id).to_owned()) }],
+    };
     let mut found = Vec::new();
-    if !ids.is_empty() {
+    for range in ranges {
         let mut batches = collection.scan(ScanRequest { range, order: ScanOrder::Any, batch_rows: BATCH_ROWS });
         while let Some(batch) = batches.try_next().await? {
             for row in batch.rows() {
@@ -37,6 +43,19 @@ pub(in crate::contract) async fn get<C: Collection + ?Sized>(
         fields.into_result(&mut result, request.include);
     }
     Ok(result)
+}
+
+/// An id less than this one, with few ids between them: its last character is one less, and the greatest there is follows.
+fn just_before(id: &str) -> Option<String> {
+    let last = id.chars().next_back()?;
+    let mut before = id[..id.len() - last.len_utf8()].to_owned();
+    if let Some(less) = ('\0'..last).next_back() {
+        before.push(less);
+        before.push(char::MAX);
+    } else if before.is_empty() {
+        return None;
+    }
+    Some(before)
 }
 
 async fn get_all<C: Collection + ?Sized>(collection: &C, request: &GetRequest) -> Result<GetResult> {
@@ -112,5 +131,20 @@ impl Fields {
             embeddings.push(self.embedding);
         }
         result.ids.push(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_just_before_an_id_is_less_and_near() {
+        for id in ["a", "abc", "drawer_1", "é", "🙂", "a\0", "\u{e000}", "ab\u{1}"] {
+            let before = just_before(id).unwrap();
+            assert!(before.as_str() < id, "{id:?}: {before:?}");
+            assert!(!id.starts_with("drawer") || before.as_str() > "drawer_0", "{before:?}");
+        }
+        assert_eq!((just_before(""), just_before("\0")), (None, None));
     }
 }

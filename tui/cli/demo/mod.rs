@@ -13,10 +13,10 @@ use clap::Args;
 use palanquin_actors::board::LinkView;
 use palanquin_actors::{LinkOptions, PalaceSource, StartLink};
 use palanquin_config::{Address, Found};
-use palanquin_engine::contract::{Error, ErrorKind, Fidelity, OpenMode, Result};
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
 use palanquin_engine::journal::SqliteJournal;
 use palanquin_engine::link::{LinkKind, LinkSpec, LinkState, Outcome, Phase};
-use palanquin_engine::parity::{Compared, ParityReport, Verdict, compare};
+use palanquin_engine::parity::{Compared, Criterion, Manner, ParityReport, Verdict, compare};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -134,9 +134,10 @@ impl Stage {
         let mut pairs = Vec::new();
         for info in first.collections().await? {
             let (source, target) = (first.collection(&info.name).await?, second.collection(&info.name).await?);
-            pairs.push(Compared { name: info.name, source, target });
+            pairs.push(Compared { target_name: info.name.clone(), name: info.name, source, target });
         }
-        compare((&self.first.address, &self.second.address), &pairs, Fidelity::Exact, 1_000, &|_, _| {}).await
+        let manner = Manner { vectors: Criterion::Bits, batch_rows: 1_000 };
+        compare((&self.first.address, &self.second.address), &pairs, manner, &|_, _| {}).await
     }
 }
 
@@ -176,5 +177,6 @@ fn exit_of(parity: &ParityReport) -> Exit {
     match parity.verdict() {
         Verdict::Equal => Exit::Verified,
         Verdict::Different => Exit::Different,
+        Verdict::Inconclusive => Exit::NotVerified,
     }
 }

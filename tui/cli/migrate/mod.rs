@@ -6,6 +6,7 @@ mod destination;
 mod one;
 
 use super::allowances::Allowances;
+use super::receipt::ReceiptPlace;
 use super::salvage::Salvage;
 use super::share::Share;
 use super::workshop::Workshop;
@@ -70,6 +71,8 @@ struct How {
     /// Show what would be done and what is in the way, and write nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    receipt: ReceiptPlace,
     #[command(flatten)]
     workshop: Workshop,
 }

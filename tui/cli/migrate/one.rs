@@ -5,7 +5,7 @@ use crate::cli::restart;
 use crate::cli::workshop::{Opened, ends};
 use crate::exit_code::Exit;
 use crate::output::{self, Face};
-use palanquin_actors::{LinkOptions, StartLink};
+use palanquin_actors::{LinkEnd, LinkOptions, StartLink};
 use palanquin_config::Found;
 use palanquin_engine::contract::{Error, Result};
 use palanquin_engine::link::{LinkKind, LinkSpec};
@@ -28,7 +28,7 @@ pub(super) struct Ended {
 
 impl Migration {
     pub(super) fn run(self, face: Face) -> Result<Ended> {
-        let How { share, salvage, allowances, no_maintenance, restart, dry_run, workshop } = self.how;
+        let How { share, salvage, allowances, no_maintenance, restart, dry_run, receipt, workshop } = self.how;
         if dry_run {
             let json = face == Face::Json;
             let question = Question { share, salvage, allowances, state: workshop.state().clone(), json };
@@ -47,7 +47,7 @@ impl Migration {
         };
         let target = exchange.as_ref().map_or(&wanted, Exchange::staged).clone();
         let spec = request(&target.address)?;
-        let Opened { journal, lock, mut session } = workshop.open(&spec, &[&wanted.address])?;
+        let Opened { journal, lock, mut session, state } = workshop.open(&spec, &[&wanted.address])?;
         if restart {
             session.wait(restart::forget(&journal, &spec, &target))?;
         }
@@ -57,9 +57,14 @@ impl Migration {
             replaces = session.wait(exchange.replaced())?;
         }
         let options = LinkOptions { maintain: !no_maintenance, ..workshop.options() };
+        let ends = (source.clone(), wanted.clone());
         session.start_link(StartLink { spec: spec.clone(), source, target, options, replaces, lock: Some(lock) })?;
-        let (exit, end) = session.show_until_ended(face, &spec);
-        let rows = end.map_or(0, |end| end.rows);
+        let leave = |end: &LinkEnd, exit| receipt.leave(&state, &spec, (&ends.0, &ends.1), (end, exit));
+        // A copy beside its target is none of it before they have changed places.
+        let (exit, end) =
+            session.show_until_ended(face, &spec, |end, exit| if exchange.is_none() { leave(end, exit) } else { None });
+        let rows = end.as_ref().map_or(0, |end| end.rows);
+        let is_exchanged = exchange.is_some();
         let exit = match exchange {
             Some(_) if exit == Exit::Verified && rows == 0 => {
                 // An empty copy proves nothing that would justify removing what is there.
@@ -73,6 +78,9 @@ impl Migration {
             }
             _ => exit,
         };
+        if is_exchanged && let Some(left) = end.as_ref().and_then(|end| leave(end, exit)) {
+            output::note(face, &left);
+        }
         session.close();
         Ok(Ended { exit, rows })
     }
