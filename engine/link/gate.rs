@@ -274,7 +274,7 @@ fn losses(proposal: &Proposal<'_>, judgement: &mut Judgement) {
         losses.push(format!("source and target disagree on the model of {}", names.join(", ")));
     }
     if !proposal.spec.is_of_the_whole_palace() {
-        losses.push("it is a part of the palace".to_owned());
+        losses.push("only a part of the palace was asked for".to_owned());
     }
     judgement.losses = losses;
 }

@@ -31,11 +31,8 @@ fn a_plan_tells_what_would_be_copied_and_writes_nothing() {
         }
         assert_eq!(plan["maintenance"], serde_json::json!(["reindex"]));
         let drawers = &plan["collections"][1];
-        assert_eq!(
-            (&drawers["identity_state"], &drawers["partitions"]),
-            (&"known_match".into(), &1.into()),
-            "{drawers}"
-        );
+        assert_eq!(drawers["identity_state"], "known_match", "{drawers}");
+        assert!(drawers["partitions"].as_u64() >= Some(1), "{drawers}");
         assert_eq!(plan["gaps"], serde_json::json!([]));
     }
     assert!(files_below(&source) == before, "planning changed the source");
