@@ -6,8 +6,8 @@ use crate::palace;
 use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Check, CollectionSpec, Descriptor, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Purpose, Result, SpecVersion, token,
+    Backend, Capabilities, Check, CollectionSpec, Conversion, Descriptor, Fidelity, Metric, OpenMode, OpenOptions,
+    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -131,6 +131,9 @@ fn descriptor() -> Descriptor {
         metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
         capture: None,
         fidelity: Fidelity::Exact,
+        conversions: &[Conversion::NulInText],
+        readers: 4,
+        writers: 2,
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{
-    Capabilities, CaptureLevel, Check, CollectionSpec, EmbedderIdentity, Error, ErrorKind, Fidelity, MaintenanceKind,
-    Metric, Palace, PalaceRef, Purpose, Result, SpecVersion,
+    Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, EmbedderIdentity, Error, ErrorKind, Fidelity,
+    MaintenanceKind, Metric, Palace, PalaceRef, Purpose, Result, SpecVersion,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -23,6 +23,13 @@ pub struct Descriptor {
     pub capture: Option<CaptureLevel>,
     /// How faithfully vectors come back.
     pub fidelity: Fidelity,
+    /// What it forces on rows it could not hold otherwise; core makes these before it writes.
+    pub conversions: &'static [Conversion],
+    /// Scans of one collection that run faster at the same time than one after the other.
+    pub readers: usize,
+    /// Batches that one collection takes faster at the same time than one after the other; 1 where writers of one
+    /// collection wait for each other.
+    pub writers: usize,
 }
 
 impl Descriptor {

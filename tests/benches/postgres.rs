@@ -293,7 +293,9 @@ fn migrate(runtime: &Arc<Runtime>, source: &Path, dsn: &str) -> (u64, Duration, 
         PalaceSource { address: from, palace: PalaceRef::local(source), backend: Arc::new(ChromaBackend::new()) };
     let target = PalaceSource { address: "postgres".into(), palace: reference("migrated"), backend: on(dsn) };
     let began = Instant::now();
-    engine.start_link(StartLink { spec, source, target, options: LinkOptions::default(), lock: None }).unwrap();
+    engine
+        .start_link(StartLink { spec, source, target, options: LinkOptions::default(), replaces: None, lock: None })
+        .unwrap();
     let mut board = engine.board();
     let rows = runtime.block_on(async {
         let copied = board.wait_for(|snapshot| {

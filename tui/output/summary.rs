@@ -4,7 +4,7 @@ use crate::format::{count, counted};
 use palanquin_actors::LinkEnd;
 use palanquin_engine::contract::advice::operator_sentence;
 use palanquin_engine::contract::{Error, Severity};
-use palanquin_engine::link::{LinkSpec, Outcome};
+use palanquin_engine::link::{LinkSpec, Outcome, SetAside};
 use palanquin_engine::parity::{CollectionParity, Difference, ParityReport};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -76,7 +76,10 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
         put("  next  the same command continues it; nothing that was copied is copied again".to_owned());
     }
     if let Some(report) = &end.report {
-        report_lines(report, &mut put);
+        report_lines(report, &end.account.dead_letters, &mut put);
+    }
+    for run in &end.account.maintenance {
+        put(format!("  maintenance   {}: {}", run.kind, run.status));
     }
     for finding in &end.findings {
         let mark = if finding.severity >= Severity::Warning { "look" } else { "note" };
@@ -90,11 +93,14 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
     out
 }
 
-fn report_lines(report: &ParityReport, put: &mut impl FnMut(String)) {
+fn report_lines(report: &ParityReport, letters: &[SetAside], put: &mut impl FnMut(String)) {
     for collection in &report.collections {
         put(collection_line(collection));
         for difference in collection.differences.iter().take(NAMED) {
-            put(format!("          {}", difference_line(difference)));
+            let letter =
+                letters.iter().find(|letter| letter.collection == collection.name && letter.id == difference.id());
+            let why = letter.map_or_else(String::new, |letter| format!(" (set aside: {})", letter.reason));
+            put(format!("          {}{why}", difference_line(difference)));
         }
         let unnamed = collection.differences.len().saturating_sub(NAMED);
         if unnamed > 0 {

@@ -9,7 +9,7 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     let setup = &desk.setup;
     let pairs = prepared.pairs.iter().map(|pair| Compared {
         name: pair.name.clone(),
-        source: Arc::clone(&pair.source),
+        source: Arc::clone(&pair.as_copied),
         target: Arc::clone(&pair.target),
     });
     let fidelity = match (setup.source.fidelity, setup.target.fidelity) {
@@ -42,6 +42,9 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     }
     if !setup.spec.collections.is_empty() {
         report.not_compared.push("collections other than those asked for".to_owned());
+    }
+    if setup.spec.filter.is_some() {
+        report.not_compared.push("rows that do not pass the filter".to_owned());
     }
     record::leave(desk, &mut report, &prepared.pairs).await?;
     Ok(Done::Verified(Arc::new(report)))

@@ -60,7 +60,7 @@ pub(super) async fn replica(session: &Session) -> Result<Check, Error> {
                             current_setting('hot_standby_feedback')::bool";
     let row = session.query_typed_one(statement, &[]).await?;
     let (patience, tells): (i64, bool) = (row.get(0), row.get(1));
-    if tells || patience < 0 || patience >= PATIENT_MS {
+    if tells || !(0..PATIENT_MS).contains(&patience) {
         return Ok(Check::passes("replica", "the server is a read replica: the palace can be read, not written"));
     }
     let found = format!(

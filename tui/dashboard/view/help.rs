@@ -61,12 +61,14 @@ fn heading(title: &str, lines: &mut Vec<Line<'static>>) {
 fn signs(theme: &Theme, width: usize, lines: &mut Vec<Line<'static>>) {
     let phase = Phase::Copying;
     let (reason, advice) = (String::new(), String::new());
-    let working = [Phase::Checking, Phase::Copying, Phase::Verifying, Phase::CatchingUp, Phase::Live];
+    let working =
+        [Phase::Checking, Phase::Copying, Phase::Verifying, Phase::Maintaining, Phase::CatchingUp, Phase::Live];
     let means = |state: &LinkState| match state {
         LinkState::Planned => "known, not begun",
         LinkState::Working { phase: Phase::Checking } => "opening and comparing both ends, planning",
         LinkState::Working { phase: Phase::Copying } => "copying rows",
         LinkState::Working { phase: Phase::Verifying } => "comparing both ends row by row",
+        LinkState::Working { phase: Phase::Maintaining } => "building the target's indexes",
         LinkState::Working { phase: Phase::CatchingUp } => "replaying what changed during the copy",
         LinkState::Working { phase: Phase::Live } => "following changes as they happen",
         LinkState::Paused { .. } => "stopped by the operator",

@@ -148,7 +148,7 @@ fn migrate(
     let options = LinkOptions { partition_rows: 2_000, batch_rows: 250, commit_rows: 500, ..LinkOptions::default() };
     let spec = LinkSpec::new(LinkKind::Migrate, "source", "target");
     let (from, to) = (end("source", Arc::clone(&source) as _), end("target", target));
-    engine.start_link(StartLink { spec, source: from, target: to, options, lock: None }).unwrap();
+    engine.start_link(StartLink { spec, source: from, target: to, options, replaces: None, lock: None }).unwrap();
     let ended = runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(240), engine.next_end()).await.expect("it ends within four minutes")
     });
