@@ -76,7 +76,12 @@ async fn serve(mut client: TcpStream, shared: Arc<Mutex<TcpStream>>, greeting: A
     }
     client.write_all(&greeting).await.ok()?;
     loop {
-        let mut next = Some(message(&mut client).await?);
+        let first = message(&mut client).await?;
+        // A client that goes away takes its own connection with it only.
+        if first.0 == b'X' {
+            return None;
+        }
+        let mut next = Some(first);
         let mut server = shared.lock().await;
         loop {
             // Up to what the server answers with being ready.
