@@ -3,7 +3,7 @@
 use crate::rows::{DRAWERS, WIDTH, batch, numbered, rows_of, spec};
 use palanquin_chroma::{ChromaBackend, freeze};
 use palanquin_engine::contract::{
-    Backend, CollectionSpec, EmbedderIdentity, ErrorKind, LogEntry, OpenMode, Palace, PalaceRef, WriteMode, enforce,
+    CollectionSpec, EmbedderIdentity, ErrorKind, LogEntry, OpenMode, Palace, PalaceRef, WriteMode, enforce,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

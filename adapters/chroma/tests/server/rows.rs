@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use palanquin_chroma::{ChromaServerBackend, ServerOptions};
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, KeyRange, Metric, OpenMode, Palace, PalaceRef, ScanOrder,
+    ChangeBatch, Collection, CollectionSpec, KeyRange, Metric, OpenMode, Palace, PalaceRef, ScanOrder,
     ScanRequest, enforce,
 };
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder, canonical_metadata};
