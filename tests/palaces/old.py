@@ -8,6 +8,7 @@ The dump has one JSON object per row as that chromadb's own client returns it, v
 """
 import hashlib
 import json
+import math
 import os
 import random
 import struct
@@ -23,8 +24,11 @@ client = chromadb.PersistentClient(path=palace, settings=Settings(anonymized_tel
 
 
 def vector(seed):
+    """A unit vector, as a model makes them."""
     stream = random.Random(hashlib.sha256(seed.encode()).hexdigest())
-    return [struct.unpack("<f", struct.pack("<f", stream.gauss(0, 1)))[0] for _ in range(DIMENSION)]
+    raw = [stream.gauss(0, 1) for _ in range(DIMENSION)]
+    norm = math.sqrt(sum(x * x for x in raw))
+    return [struct.unpack("<f", struct.pack("<f", x / norm))[0] for x in raw]
 
 
 def rows(name, numbers, edition=0):
