@@ -35,6 +35,16 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
+    /// One more handle on a collection of the source.
+    pub(super) async fn another_source(&self, collection: usize) -> Result<Arc<dyn Collection>> {
+        self.source.collection(&self.pairs[collection].name).await
+    }
+
+    /// One more handle on a collection of the target, which does what that of its pair does.
+    pub(super) async fn another_target(&self, collection: usize) -> Result<Arc<dyn Collection>> {
+        self.target.collection(&self.pairs[collection].target_name).await
+    }
+
     /// Whether every partition is durable.
     pub(crate) fn is_copied(&self) -> bool {
         self.positions.partitions_done() == self.plan.partitions()
