@@ -4,10 +4,12 @@
 mod address;
 mod byte_size;
 mod configuration;
+mod interval;
 mod postgres_address;
 mod state_directory;
 
 pub use address::{Address, AddressError, Place};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use configuration::{Configuration, ConfigurationError, Embedder, Found, Given, PalaceEntry};
+pub use interval::{Interval, IntervalError};
 pub use state_directory::{NoStateDirectory, state_directory};

@@ -97,6 +97,21 @@ impl Registry {
     }
 }
 
+/// The same palace, of which rows that have lost their vector are given one of an index that was set aside. It is told
+/// apart by its address, so that a link that salvages is another link than one that does not.
+///
+/// # Errors
+/// `InvalidRequest` for anything but a Chroma directory.
+pub(crate) fn salvaging(source: PalaceSource) -> Result<PalaceSource> {
+    let backend = ChromaBackend::salvaging();
+    if source.backend.descriptor().name != backend.descriptor().name || source.palace.local_path.is_none() {
+        let detail = "only a Chroma directory has indexes to salvage vectors from";
+        return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&source.address));
+    }
+    let address = format!("{}?salvage", source.address);
+    Ok(PalaceSource { address, backend: enforce(Arc::new(backend)), ..source })
+}
+
 /// A directory whose rows are in the database the environment names (`MEMPALACE_POSTGRES_DSN` and its like).
 fn in_environment(address: &Address, path: &Path) -> Result<PalaceSource> {
     let options = PostgresOptions::from_environment()?;

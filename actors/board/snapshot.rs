@@ -137,6 +137,30 @@ pub struct Lag {
     pub measured_at_ms: i64,
 }
 
+/// How a mirror learns of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CaptureView {
+    /// The level.
+    pub level: CaptureLevel,
+    /// Wait between two rounds, where it compares.
+    pub interval_ms: Option<u64>,
+    /// The last round that ended, where it compares.
+    pub last_round: Option<Round>,
+}
+
+/// One comparison of every row of the source with what was carried over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Round {
+    /// Rows of the source that were read.
+    pub rows: u64,
+    /// Rows written to the target or removed from it.
+    pub changes: u64,
+    /// When it began; what changed later is for the next one.
+    pub began_at_ms: i64,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
 /// What the comparison of both ends has found so far.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParityView {
@@ -241,6 +265,8 @@ pub struct LinkView {
     pub eta: Eta,
     /// Changes applied since the copy (mirror).
     pub changes_applied: u64,
+    /// How it learns of changes (mirror); `None` from a source that has no feed, without leave to compare instead.
+    pub capture: Option<CaptureView>,
     /// How far behind (mirror, after the copy).
     pub lag: Option<Lag>,
     /// Bytes of credit in use.

@@ -1,8 +1,8 @@
 use super::ledger::Ledger;
 use super::setup::{LinkEnd, LinkSetup};
-use super::view::{Sight, link_view};
+use super::view::{Sight, findings, link_view};
 use super::work::{self, Desk, Done, News, Prepared};
-use crate::board::{Act, ActKind, ActStatus, MaintenanceView};
+use crate::board::{Act, ActKind, ActStatus, MaintenanceView, Round};
 use crate::clock::now_ms;
 use crate::supervise::{Exit, Heartbeat, Monitor, Watchdog, Worker};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
@@ -161,6 +161,10 @@ impl LinkActor {
                 self.sight.changes_applied += changes;
             }
             News::Behind { rows, since_ms } => self.sight.behind(rows, since_ms),
+            News::Round { rows, changes, began_at_ms, took_ms } => {
+                self.machine.handle(Input::Progress);
+                self.sight.compared_all(Round { rows, changes, began_at_ms, took_ms });
+            }
             News::WithoutVector { collection, ids } => {
                 if let Some(planned) = self.prepared.as_ref().and_then(|done| done.plan.collections.get(collection)) {
                     self.sight.without_vector(&planned.spec.name, ids);
@@ -275,13 +279,13 @@ impl LinkActor {
             link: self.setup.id.clone(),
             outcome,
             report: self.report.clone(),
-            findings: self.sight.findings(&self.account),
+            findings: findings(&self.setup, &self.sight, &self.account),
             rows: self.ledger.positions().rows(),
             copied: self.prepared.as_ref().is_some_and(|prepared| {
                 let partitions = prepared.plan.partitions();
                 partitions > 0 && self.ledger.positions().partitions_done() == partitions
             }),
-            account: self.account.clone(),
+            account: Account { salvaged: self.setup.salvaged.rows(), ..self.account.clone() },
         });
     }
 

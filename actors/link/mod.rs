@@ -9,6 +9,7 @@ mod actor;
 mod crew;
 mod ledger;
 mod limits;
+mod salvaged;
 mod setup;
 mod view;
 mod work;

@@ -1,13 +1,14 @@
 use super::actor::Order;
 use super::crew::Crew;
 use super::limits::Limits;
+use super::salvaged::SalvageCount;
 use crate::board::{ActKind, Board};
 use crate::credit::Credit;
 use crate::engine::Replaced;
 use crate::palace::PalaceActor;
 use crate::supervise::Monitor;
 use actix::Addr;
-use palanquin_engine::contract::{Capabilities, Conversion, Fidelity, Finding, MaintenanceKind, Metric};
+use palanquin_engine::contract::{Capabilities, CaptureLevel, Conversion, Fidelity, Finding, MaintenanceKind, Metric};
 use palanquin_engine::journal::Journal;
 use palanquin_engine::link::{Account, LinkId, LinkSpec, Outcome};
 use palanquin_engine::parity::ParityReport;
@@ -141,6 +142,7 @@ pub(crate) struct PalaceEnd {
     pub(crate) capabilities: Capabilities,
     pub(crate) metrics: &'static [Metric],
     pub(crate) maintenance_kinds: &'static [MaintenanceKind],
+    pub(crate) capture: Option<CaptureLevel>,
     pub(crate) fidelity: Fidelity,
     pub(crate) conversions: &'static [Conversion],
     pub(crate) readers: usize,
@@ -163,6 +165,7 @@ pub(crate) struct LinkSetup {
     pub(crate) replaces: Option<Arc<Replaced>>,
     pub(crate) crew: Crew,
     pub(crate) standing: Standing,
+    pub(crate) salvaged: SalvageCount,
     pub(crate) restarts: Arc<AtomicU32>,
     pub(crate) monitor: Monitor,
     pub(crate) ended: mpsc::UnboundedSender<LinkEnd>,

@@ -1,8 +1,8 @@
 use super::setup::LinkSetup;
-use crate::board::{Act, Lag, LinkView, MaintenanceView, ParityView, Trend};
+use crate::board::{Act, CaptureView, Lag, LinkView, MaintenanceView, ParityView, Round, Trend};
 use crate::clock::now_ms;
-use palanquin_engine::contract::{Finding, Severity};
-use palanquin_engine::link::{Account, Eta, LinkState, Machine, Meter, Phase, Plan, Positions};
+use palanquin_engine::contract::{CaptureLevel, Finding, Severity};
+use palanquin_engine::link::{Account, Eta, LinkKind, LinkState, Machine, Meter, Phase, Plan, Positions};
 use palanquin_engine::parity::{End, ParityReport, Verdict};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -19,6 +19,7 @@ pub(super) struct Sight {
     pub(super) lag: Option<Lag>,
     pub(super) parity: Option<ParityView>,
     pub(super) maintenance: Option<MaintenanceView>,
+    round: Option<Round>,
     bare: BTreeMap<String, Bare>,
     found: Vec<Finding>,
     pub(super) act: Option<Act>,
@@ -40,6 +41,7 @@ impl Sight {
             lag: None,
             parity: None,
             maintenance: None,
+            round: None,
             bare: BTreeMap::new(),
             found: Vec::new(),
             act: None,
@@ -54,7 +56,7 @@ impl Sight {
         bare.ids.extend(ids.into_iter().take(room));
     }
 
-    pub(super) fn findings(&self, account: &Account) -> Vec<Finding> {
+    fn findings(&self, account: &Account) -> Vec<Finding> {
         let bare = |(collection, bare): (&String, &Bare)| Finding {
             severity: Severity::Error,
             name: "rows-without-vector".to_owned(),
@@ -107,6 +109,12 @@ impl Sight {
         };
         let millis = since_ms.map_or(0, |since| now.saturating_sub(since).max(0) as u64);
         self.lag = Some(Lag { rows, millis, trend, measured_at_ms: now });
+    }
+
+    /// A round of comparison is done: as of its beginning, nothing is behind.
+    pub(super) fn compared_all(&mut self, round: Round) {
+        self.behind(0, None);
+        self.round = Some(round);
     }
 
     pub(super) fn comparing(&mut self, total_rows: u64) {
@@ -169,6 +177,7 @@ pub(super) fn link_view(
         rates: sight.meter.rates(now),
         eta,
         changes_applied: sight.changes_applied,
+        capture: capture(setup, sight),
         lag: sight.lag.clone(),
         credit_used: setup.credit.used(),
         credit_total: setup.credit.total(),
@@ -179,7 +188,24 @@ pub(super) fn link_view(
         restarts: setup.restarts.load(Ordering::Relaxed),
         parity: sight.parity.clone(),
         maintenance: sight.maintenance.clone(),
-        findings: sight.findings(account),
+        findings: findings(setup, sight, account),
         act: sight.act.clone(),
     }
+}
+
+/// How a mirror learns of changes.
+fn capture(setup: &LinkSetup, sight: &Sight) -> Option<CaptureView> {
+    if setup.spec.kind != LinkKind::Mirror {
+        return None;
+    }
+    let interval_ms = setup.spec.scan_every_ms;
+    let level = if interval_ms.is_some() { Some(CaptureLevel::Scan) } else { setup.source.capture };
+    level.map(|level| CaptureView { level, interval_ms, last_round: sight.round })
+}
+
+/// What the operator should look at.
+pub(super) fn findings(setup: &LinkSetup, sight: &Sight, account: &Account) -> Vec<Finding> {
+    let mut findings = sight.findings(account);
+    findings.extend(setup.salvaged.findings());
+    findings
 }

@@ -1,4 +1,4 @@
-use super::{DeadLetter, JournalError, KeptLetter};
+use super::{DeadLetter, Digests, JournalError, KeptLetter};
 use crate::contract::{Conversion, Cursor};
 use crate::link::{ConvertedRows, LinkId, LinkSpec, Plan, Position, Positions};
 use async_trait::async_trait;
@@ -39,7 +39,7 @@ pub struct KnownLink {
 
 /// Durable state of links. What a call has answered survives a crash of the machine.
 #[async_trait]
-pub trait Journal: Send + Sync + 'static {
+pub trait Journal: Digests + Send + Sync + 'static {
     /// Takes a link over, making it known if it is new; earlier claims are fenced out.
     async fn claim(&self, spec: &LinkSpec) -> Result<Claim, JournalError>;
 

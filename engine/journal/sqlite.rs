@@ -2,7 +2,7 @@ mod letters;
 #[cfg(test)]
 mod tests;
 
-use super::{Claim, DeadLetter, Ending, Journal, JournalError, KeptLetter, KnownLink};
+use super::{Claim, DeadLetter, Ending, Journal, JournalError, KeptLetter, KnownLink, digests};
 use crate::contract::{Conversion, Cursor};
 use crate::link::{ConvertedRows, LinkId, LinkSpec, Plan, Position, Positions};
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What makes each format out of the one before it; a journal's format is how many of them it has had.
-const FORMATS: [&str; 2] = [
+const FORMATS: [&str; 3] = [
     "
 CREATE TABLE link (
     id TEXT PRIMARY KEY, spec TEXT NOT NULL, epoch INTEGER NOT NULL, plan TEXT, ending TEXT
@@ -29,6 +29,7 @@ CREATE TABLE feed (
 ) STRICT, WITHOUT ROWID;
 ",
     letters::TABLES,
+    digests::FORMAT,
 ];
 const FORMAT: i64 = FORMATS.len() as i64;
 
@@ -60,7 +61,7 @@ impl SqliteJournal {
     }
 
     /// Runs one transaction on a thread that may block.
-    async fn transact<T: Send + 'static>(
+    pub(super) async fn transact<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, JournalError> {
@@ -81,7 +82,7 @@ impl SqliteJournal {
 }
 
 /// Why a transaction was given up; the path is added outside.
-enum Refusal {
+pub(super) enum Refusal {
     Sqlite(rusqlite::Error),
     Unreadable(&'static str, serde_json::Error),
     Of(JournalError),
@@ -112,7 +113,7 @@ fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Refuses writers whose claim was overtaken.
-fn fence(transaction: &Transaction<'_>, link: &LinkId, epoch: u64) -> Result<(), Refusal> {
+pub(super) fn fence(transaction: &Transaction<'_>, link: &LinkId, epoch: u64) -> Result<(), Refusal> {
     let current: Option<u64> =
         transaction.query_row("SELECT epoch FROM link WHERE id = ?1", [&link.0], |row| row.get(0)).optional()?;
     if current == Some(epoch) { Ok(()) } else { Err(Refusal::Of(JournalError::Fenced(link.clone()))) }

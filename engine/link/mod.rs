@@ -17,7 +17,7 @@ mod position;
 mod spec;
 mod state;
 
-pub use account::{Account, ConvertedRows, PhaseTime, SetAside};
+pub use account::{Account, ConvertedRows, PhaseTime, SalvagedRows, SetAside};
 pub use as_copied::{as_copied, passing};
 pub use backoff::Backoff;
 pub use event::Event;

@@ -9,7 +9,7 @@ mod canonical;
 mod convert;
 mod digest;
 
-pub use batch::{Row, RowBatch, RowBatchBuilder, RowSchemaError, row_schema};
+pub use batch::{Row, RowBatch, RowBatchBuilder, RowSchemaError, Salvaged, row_schema};
 pub use canonical::{canonical_metadata, canonical_metadata_text};
 pub use convert::{Converted, convert, metadata_without_nul, text_without_nul};
 pub use digest::RowDigest;

@@ -21,4 +21,6 @@ mod postgres;
 mod postgres_targets;
 mod real_palace;
 mod reference;
+mod scan;
+mod sick;
 mod terminal;

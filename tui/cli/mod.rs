@@ -16,6 +16,7 @@ mod overwrite;
 mod palace;
 mod plan;
 mod restart;
+mod salvage;
 mod share;
 mod workshop;
 

@@ -78,9 +78,9 @@ impl Workshop {
         Ok(Opened { journal, lock, session })
     }
 
-    /// Where the journal is kept, if that was said.
-    pub(super) fn state(&self) -> Option<PathBuf> {
-        self.state.clone()
+    /// Where the journal is kept.
+    pub(super) fn state(&self) -> &StateDirectory {
+        &self.state
     }
 
     pub(super) fn options(&self) -> LinkOptions {

@@ -1,3 +1,4 @@
+use super::words;
 use crate::format::{bytes, count, duration, millis, percent, permille, rate};
 use palanquin_actors::board::{EventEntry, LinkView, MaintenanceView};
 use palanquin_engine::contract::MaintenanceStep;
@@ -31,6 +32,10 @@ pub(crate) fn progress(link: &LinkView) -> String {
             parts.extend(link.maintenance.as_ref().map(maintenance));
         }
         LinkState::Working { phase: Phase::CatchingUp | Phase::Live } => {
+            if let Some(capture) = &link.capture {
+                parts.push(format!("capture {}", words::captured(capture)));
+                parts.extend(capture.last_round.as_ref().map(|round| format!("last round {}", words::round(round))));
+            }
             parts.push(format!("changes {}", count(link.changes_applied)));
             if let Some(lag) = &link.lag {
                 parts.push(format!("lag {} rows, {}", count(lag.rows), millis(lag.millis)));

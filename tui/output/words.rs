@@ -1,5 +1,7 @@
-//! What a backend says of itself, in words.
+//! What a backend and a mirror say of themselves, in words.
 
+use crate::format;
+use palanquin_actors::board::{CaptureView, Round};
 use palanquin_engine::contract::{CaptureLevel, Check, Fidelity, Standing};
 
 /// How a palace's changes can be followed.
@@ -8,8 +10,22 @@ pub(crate) fn capture(level: Option<CaptureLevel>) -> &'static str {
         Some(CaptureLevel::Log) => "log: every change, in order, from the store's own log",
         Some(CaptureLevel::Version) => "version: the difference between two versions",
         Some(CaptureLevel::Scan) => "scan: comparison of row digests at an interval",
-        None => "none: its changes cannot be followed",
+        None => "none: its changes can only be found by comparison, with --capture scan",
     }
+}
+
+/// How a mirror learns of changes: `log`, or `scan every 1m 00s`.
+pub(crate) fn captured(capture: &CaptureView) -> String {
+    match capture.interval_ms {
+        Some(interval) => format!("{} every {}", capture.level, format::duration(interval / 1000)),
+        None => capture.level.to_string(),
+    }
+}
+
+/// What a round of comparison took and found.
+pub(crate) fn round(round: &Round) -> String {
+    let (rows, changes) = (format::counted(round.rows, "row"), format::counted(round.changes, "change"));
+    format!("{rows} read in {}, {changes}", format::millis(round.took_ms))
 }
 
 /// How vectors come back.

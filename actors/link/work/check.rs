@@ -1,3 +1,4 @@
+use super::scan::{Carrying, Digested};
 use super::{Desk, Done, Pair, gate};
 use crate::palace::{Compare, Connect, PalaceActor};
 use actix::{Addr, MailboxError};
@@ -85,6 +86,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
     if claim.ending.is_some() {
         return Err(exists(desk, "it holds the finished copy of this very link"));
     }
+    keep_level(desk, &plan)?;
     let target = connect(&setup.target.actor, OpenMode::Create, false).await?;
     let pairs = open_pairs(desk, &claim, &plan, &filter, (source.as_ref(), target.as_ref())).await?;
     let judgement = gate::of_pairs(desk, &pairs).await?;
@@ -131,9 +133,14 @@ async fn make_plan(
         };
         readable(desk, &info.name, collection.as_ref()).await?;
         // Taken before the scan: whatever changes from here on is replayed after it.
-        let head = if setup.spec.kind == LinkKind::Mirror { collection.feed_head().await? } else { None };
-        if setup.spec.kind == LinkKind::Mirror && head.is_none() {
-            let detail = format!("it does not advertise {}, which a mirror needs", token::CHANGE_FEED);
+        let follows_feed = setup.spec.kind == LinkKind::Mirror && setup.spec.scan_every_ms.is_none();
+        let head = if follows_feed { collection.feed_head().await? } else { None };
+        if follows_feed && head.is_none() {
+            let detail = format!(
+                "it does not advertise {}, which a mirror needs; --capture scan --interval 60s follows it by reading \
+                 every row once a minute",
+                token::CHANGE_FEED
+            );
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&setup.source.address));
         }
         let model = judgement.model(&info.name).and_then(|model| model.recorded.clone());
@@ -200,6 +207,23 @@ fn wanted(desk: &Desk, there: Vec<CollectionInfo>) -> Result<Vec<CollectionInfo>
     Ok(wanted)
 }
 
+/// Refuses another capture level than the one the copy began with: a feed knows nothing of what came before its place, and
+/// a comparison nothing of what was copied without digests.
+fn keep_level(desk: &Desk, plan: &Plan) -> Result<()> {
+    let setup = &desk.setup;
+    let has_place = plan.collections.iter().any(|planned| planned.feed_from.is_some());
+    let detail = match setup.spec.scan_every_ms {
+        Some(_) if has_place => {
+            "the link was begun on the source's own feed; a mirror with --capture scan is a new link"
+        }
+        None if setup.spec.kind == LinkKind::Mirror && !has_place && !plan.collections.is_empty() => {
+            "the link was begun with --capture scan, and goes on with it"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&setup.source.address))
+}
+
 async fn open_pairs(
     desk: &Desk,
     claim: &Claim,
@@ -227,7 +251,11 @@ async fn open_pairs(
                 .in_palace(&setup.target.address)
                 .in_collection(target_name));
         }
-        let to = target.create_collection(&planned.spec).await?;
+        let mut to = target.create_collection(&planned.spec).await?;
+        if setup.spec.scan_every_ms.is_some() {
+            to = Carrying::to(to, Digested::of(setup, claim.epoch, index));
+        }
+        let from = setup.salvaged.around(from, name);
         pairs.push(Pair {
             name: name.to_owned(),
             target_name: target_name.clone(),

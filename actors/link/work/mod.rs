@@ -1,7 +1,8 @@
 //! The work of a link, one file per phase; each is a task of the shared runtime that reports to the link's actor.
 //!
 //! [`check`] opens both ends and makes or takes up the plan; [`copy`] carries partitions; [`follow`] carries changes, and
-//! [`level`] compares every row where the feed has lost its place; all three apply through [`deliver`];
+//! [`level`] compares every row where the feed has lost its place; [`scan`] follows a source without
+//! a feed by comparison; all of them apply through [`deliver`];
 //! [`gate`] asks whether the copy may be made and has the target say of which model it is; [`verify`] compares both ends;
 //! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable
 //! position when its shift says so.
@@ -14,6 +15,7 @@ mod gate;
 mod level;
 mod maintain;
 mod record;
+mod scan;
 #[cfg(test)]
 mod testing;
 mod verify;
@@ -39,6 +41,8 @@ pub(super) enum News {
     Followed { collection: usize, changes: u64, cursor: Option<Cursor> },
     /// How far a feed is behind: rows read and not yet durable, and when the oldest of them was changed.
     Behind { rows: u64, since_ms: Option<i64> },
+    /// A round of comparison is done: rows read, changes applied, when it began and how long it took.
+    Round { rows: u64, changes: u64, began_at_ms: i64, took_ms: u64 },
     /// Every feed's end has been reached.
     CaughtUp,
     /// Rows the target refused were set aside.
@@ -112,7 +116,10 @@ pub(super) async fn run(phase: Phase, desk: Desk, prepared: Option<Arc<Prepared>
     match (phase, prepared) {
         (Phase::Checking, _) => check::run(&desk).await,
         (Phase::Copying, Some(prepared)) => copy::run(&desk, prepared).await,
-        (Phase::CatchingUp | Phase::Live, Some(prepared)) => follow::run(&desk, &prepared).await,
+        (Phase::CatchingUp | Phase::Live, Some(prepared)) => match desk.setup.spec.scan_every() {
+            Some(every) => scan::run(&desk, &prepared, every).await,
+            None => follow::run(&desk, &prepared).await,
+        },
         (Phase::Verifying, Some(prepared)) => verify::run(&desk, &prepared).await,
         (Phase::Maintaining, Some(_)) => maintain::run(&desk).await,
         (phase, None) => {

@@ -1,11 +1,13 @@
 use super::blocking::unlocked;
 use super::open::ChromaPalace;
+use super::preflight;
 use crate::connection::{Database, is_palace};
 use crate::feed::memory::Memories;
+use crate::writer_lock;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions,
+    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 pub struct ChromaBackend {
     descriptor: Descriptor,
     memories: Memories,
+    salvaging: bool,
 }
 
 impl ChromaBackend {
@@ -39,7 +42,14 @@ impl ChromaBackend {
             readers: 2,
             writers: 1,
         };
-        Self { descriptor, memories: Memories::default() }
+        Self { descriptor, memories: Memories::default(), salvaging: false }
+    }
+
+    /// The backend that salvages: a row that has lost its vector is given the newest one found in the indexes MemPalace has
+    /// set aside (`.drift-*`, `.corrupt-*`), and says so ([`RowBatch::salvaged`](palanquin_engine::rows::RowBatch::salvaged)).
+    /// An index that cannot be read is taken for lost, where the other backend refuses the collection.
+    pub fn salvaging() -> Self {
+        Self { salvaging: true, ..Self::new() }
     }
 }
 
@@ -72,9 +82,20 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
-        let (name, memories) = (palace.to_string(), self.memories.clone());
-        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories)).await;
+        let (name, memories, salvaging) = (palace.to_string(), self.memories.clone(), self.salvaging);
+        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories, salvaging)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        // A target's own refusal says all there is to say of one.
+        let Some(folder) = palace.local_path.clone().filter(|_| purpose != Purpose::Target) else { return Vec::new() };
+        let (name, salvaging) = (palace.to_string(), self.salvaging);
+        let looked = unlocked(move || {
+            let holder = std::env::home_dir().and_then(|home| writer_lock::holder(&home, &folder));
+            Ok(preflight::checks(&folder, name, holder, purpose, salvaging))
+        });
+        looked.await.unwrap_or_else(|error| vec![Check::fails("readable", error.what(), error.advice())])
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

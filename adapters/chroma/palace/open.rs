@@ -19,11 +19,12 @@ pub(super) struct ChromaPalace {
     database: Database,
     connection: Arc<Mutex<Connection>>,
     memories: Memories,
+    salvaging: bool,
 }
 
 impl ChromaPalace {
     /// Opens the database and checks that it is Chroma's, of a version that is known.
-    pub(super) fn open(database: Database, memories: Memories) -> Result<Self> {
+    pub(super) fn open(database: Database, memories: Memories, salvaging: bool) -> Result<Self> {
         let opened = database.connect().and_then(|connection| {
             let lock = connection.unchecked_transaction().map_err(sqlite)?;
             database.check_schema(&lock)?;
@@ -31,27 +32,24 @@ impl ChromaPalace {
             Ok(connection)
         });
         let connection = opened.map_err(|error| error.in_palace(database.palace()))?;
-        Ok(Self { database, connection: Arc::new(Mutex::new(connection)), memories })
+        Ok(Self { database, connection: Arc::new(Mutex::new(connection)), memories, salvaging })
     }
 
-    /// Runs `work` on the palace's own connection, under one shared lock.
-    async fn locked<T: Send + 'static>(
+    /// Runs `work` on the palace's own connection; it takes the shared lock itself, for as short as it can.
+    async fn connected<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database, &Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let database = self.database.clone();
         blocking(&self.connection, move |connection| {
-            let worked = database.check_same_file().and_then(|()| {
-                let lock = connection.unchecked_transaction().map_err(sqlite)?;
-                work(&database, &lock)
-            });
+            let worked = database.check_same_file().and_then(|()| work(&database, connection));
             worked.map_err(|error| error.in_palace(database.palace()))
         })
         .await
     }
 
     async fn entries(&self) -> Result<Vec<Entry>> {
-        self.locked(|_, connection| catalog::entries(connection)).await
+        self.connected(|_, connection| catalog::entries(connection)).await
     }
 
     fn read_only<T>(&self, what: &str) -> Result<T> {
@@ -106,7 +104,8 @@ impl Palace for ChromaPalace {
         };
         let (database, entry) = (self.database.clone(), entries.swap_remove(at));
         let followed = self.memories.of(database.file(), &entry.id);
-        let collection = unlocked(move || ChromaCollection::open(database, entry, followed)).await?;
+        let salvaging = self.salvaging;
+        let collection = unlocked(move || ChromaCollection::open(database, entry, followed, salvaging)).await?;
         Ok(Arc::new(collection))
     }
 
@@ -115,7 +114,7 @@ impl Palace for ChromaPalace {
     }
 
     async fn health(&self) -> Health {
-        let found = self.locked(health::findings).await;
+        let found = self.connected(health::findings).await;
         found.map(Health::from_findings).unwrap_or_else(|error| Health {
             condition: Condition::Unavailable,
             reason: Some(error.to_string()),
@@ -124,6 +123,6 @@ impl Palace for ChromaPalace {
     }
 
     async fn maintenance_state(&self) -> Result<MaintenanceState> {
-        self.locked(maintenance::state).await
+        self.connected(maintenance::state).await
     }
 }

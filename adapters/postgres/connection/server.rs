@@ -170,9 +170,17 @@ impl Server {
                 tracing::debug!(error = %of_driver("could not ask for a cancellation", error), "asked again");
             }
             // Its answer may well be that the session is gone, and the statement with it.
-            if timeout(STOP_EVERY, &mut ended).await.is_ok() {
-                return Ok(());
+            if timeout(STOP_EVERY, &mut ended).await.is_err() {
+                continue;
             }
+            // Its locks are free before it is gone. Again where a cancellation that came late met the first.
+            for _ in 0..2 {
+                let freed = timeout(STOP_EVERY, session.simple_query("SELECT pg_advisory_unlock_all()")).await;
+                if matches!(freed, Ok(Ok(_))) {
+                    break;
+                }
+            }
+            return Ok(());
         }
         let detail = "a statement that was cancelled still runs on the server; it ends with its session";
         Err(Error::new(ErrorKind::Busy, detail))

@@ -129,7 +129,7 @@ pub(super) async fn sessions(session: &Session, wanted: usize) -> Result<Option<
         return Ok(None);
     }
     let least = limit.map_or(free, |limit| limit.min(free));
-    let found = format!("the server would take {least} more sessions of this role; up to {wanted} are used");
+    let found = format!("there is room for {least} sessions of this role; up to {wanted} are used");
     Ok(Some(Check::warns(
         "sessions",
         found,

@@ -171,16 +171,3 @@ async fn a_journal_of_the_first_format_is_taken_up_with_what_it_holds() {
     journal.set_aside(&claim.link, claim.epoch, &[letter("a")]).await.unwrap();
     assert_eq!(journal.links().await.unwrap(), [KnownLink { spec: spec(), plan: None }]);
 }
-
-#[tokio::test]
-async fn a_link_that_is_reopened_has_its_plan_and_no_ending() {
-    let state = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open(state.path()).unwrap();
-    let claim = journal.claim(&spec()).await.unwrap();
-    journal.store_plan(&claim.link, claim.epoch, &plan()).await.unwrap();
-    journal.end(&claim.link, claim.epoch, &Ending { verified: true, at_ms: 1 }).await.unwrap();
-    journal.reopen(&claim.link, claim.epoch).await.unwrap();
-    let again = journal.claim(&spec()).await.unwrap();
-    assert_eq!((again.plan, again.ending), (Some(plan()), None));
-    assert!(matches!(journal.reopen(&claim.link, claim.epoch).await, Err(JournalError::Fenced(_))));
-}

@@ -6,6 +6,7 @@ mod destination;
 mod one;
 
 use super::allowances::Allowances;
+use super::salvage::Salvage;
 use super::share::Share;
 use super::workshop::Workshop;
 use super::{Face, given};
@@ -54,6 +55,8 @@ pub(super) struct Migrate {
 struct How {
     #[command(flatten)]
     share: Share,
+    #[command(flatten)]
+    salvage: Salvage,
     #[command(flatten)]
     allowances: Allowances,
     /// Leave the target without indexes and statistics of its own

@@ -28,14 +28,15 @@ pub(super) struct Ended {
 
 impl Migration {
     pub(super) fn run(self, face: Face) -> Result<Ended> {
-        let How { share, allowances, no_maintenance, restart, dry_run, workshop } = self.how;
+        let How { share, salvage, allowances, no_maintenance, restart, dry_run, workshop } = self.how;
         if dry_run {
             let json = face == Face::Json;
-            let question = Question { share, allowances, state: workshop.state(), json };
+            let question = Question { share, salvage, allowances, state: workshop.state().clone(), json };
             let exit = question.about(&self.source, self.from.as_deref(), &self.target)?;
             return Ok(Ended { exit, rows: 0 });
         }
         let (source, wanted) = ends(&self.source, self.from.as_deref(), &self.target)?;
+        let source = salvage.of(source)?;
         let request = |target: &str| {
             let spec = share.apply(LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target))?;
             Ok::<_, Error>(allowances.in_spec(spec))

@@ -1,6 +1,5 @@
 use super::gather::{Asked, Planned};
 use crate::format::{bytes, counted};
-use palanquin_config::state_directory;
 use palanquin_engine::contract::{
     Check, CollectionSpec, Condition, ErrorKind, Metric, OpenMode, Palace, Purpose, Severity, Standing,
 };
@@ -136,9 +135,9 @@ fn space(directory: &Path, needed: u64) -> Option<Check> {
 
 /// Whether another process of ours works on it.
 fn in_use(asked: &Asked<'_>) -> Check {
-    let Ok(state) = state_directory(asked.state.clone(), |name| std::env::var_os(name)) else {
-        let fix = "Set HOME or XDG_STATE_HOME, or pass --state DIR.";
-        return Check::fails("lock", "there is no directory for the journal", fix);
+    let state = match asked.state.path() {
+        Ok(state) => state,
+        Err(error) => return Check::fails("lock", error.what(), error.advice()),
     };
     match LinkLock::holder(&state, asked.spec, &[]) {
         Ok(None) => Check::passes("lock", "no other Palanquin works on it"),

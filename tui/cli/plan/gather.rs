@@ -1,5 +1,6 @@
 use super::checks::{self, PlannedCheck};
 use super::gaps::{self, Gap};
+use crate::cli::workshop::StateDirectory;
 use futures::TryStreamExt;
 use palanquin_actors::{LinkOptions, PalaceSource};
 use palanquin_engine::contract::{
@@ -11,7 +12,7 @@ use palanquin_engine::link::gate::{CollectionEnds, Declared, Judgement, Proposal
 use palanquin_engine::rows::convert;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long each collection of the source is read to learn its speed and the size of its rows.
@@ -26,8 +27,8 @@ pub(super) struct Asked<'a> {
     pub(super) overlap: bool,
     /// The request, with what is allowed.
     pub(super) spec: &'a LinkSpec,
-    /// Where the journal is kept, if that was said.
-    pub(super) state: Option<PathBuf>,
+    /// Where the journal is kept.
+    pub(super) state: &'a StateDirectory,
 }
 
 /// What a migration would do.

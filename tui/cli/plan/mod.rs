@@ -7,8 +7,9 @@ mod gather;
 mod text;
 
 use super::allowances::Allowances;
+use super::salvage::Salvage;
 use super::share::Share;
-use super::workshop::ends_apart;
+use super::workshop::{StateDirectory, ends_apart};
 use super::{given, once};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
@@ -18,7 +19,6 @@ pub(crate) use gather::MigrationPlan;
 use palanquin_config::{Found, Given};
 use palanquin_engine::contract::{Result, Standing};
 use palanquin_engine::link::{LinkKind, LinkSpec};
-use std::path::PathBuf;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -32,10 +32,11 @@ pub(super) struct Plan {
     #[command(flatten)]
     share: Share,
     #[command(flatten)]
+    salvage: Salvage,
+    #[command(flatten)]
     allowances: Allowances,
-    /// Where the journal is kept [default: $XDG_STATE_HOME/palanquin]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateDirectory,
     /// One JSON object on standard output
     #[arg(long)]
     pub(super) json: bool,
@@ -46,10 +47,12 @@ pub(super) struct Plan {
 pub(super) struct Question {
     /// What part of the palace.
     pub(super) share: Share,
+    /// Whether lost vectors would be looked for.
+    pub(super) salvage: Salvage,
     /// What would be allowed.
     pub(super) allowances: Allowances,
-    /// Where the journal is kept, if that was said.
-    pub(super) state: Option<PathBuf>,
+    /// Where the journal is kept.
+    pub(super) state: StateDirectory,
     /// Whether it is told as JSON.
     pub(super) json: bool,
 }
@@ -59,8 +62,8 @@ impl Plan {
     pub(super) fn run(self) -> Result<Exit> {
         let registry = Registry::new();
         let (source, target) = (registry.locate(&self.source)?, registry.locate(&self.target)?);
-        let Self { share, allowances, state, json, .. } = self;
-        Question { share, allowances, state, json }.about(&source, None, &target)
+        let Self { share, salvage, allowances, state, json, .. } = self;
+        Question { share, salvage, allowances, state, json }.about(&source, None, &target)
     }
 }
 
@@ -68,6 +71,7 @@ impl Question {
     /// Prints the plan for these ends; `from` is the source's backend, if it was named.
     pub(super) fn about(self, found: &Found, from: Option<&str>, to: &Found) -> Result<Exit> {
         let (source, target) = ends_apart(found, from, to)?;
+        let source = self.salvage.of(source)?;
         let request = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str());
         let spec = self.allowances.in_spec(self.share.apply(request)?);
         let asked = gather::Asked {
@@ -76,7 +80,7 @@ impl Question {
             directory: to.address.path(),
             overlap: found.address.overlaps(&to.address),
             spec: &spec,
-            state: self.state,
+            state: &self.state,
         };
         let Some(plan) = once::run(gather::gather(asked))? else { return Ok(Exit::Interrupted) };
         output::print(&if self.json { json::plan(&plan) } else { text::of(&plan) });

@@ -8,6 +8,7 @@ use crate::dashboard::model::{Model, link_progress};
 use crate::dashboard::text;
 use crate::dashboard::theme::{Theme, Tone};
 use crate::output;
+use crate::output::words;
 use palanquin_actors::board::{ActStatus, Limiter, LinkView};
 use palanquin_engine::link::{LinkId, LinkKind, LinkState, Phase};
 use ratatui::text::Line;
@@ -160,6 +161,13 @@ fn rates(model: &Model, link: &LinkView, page: &mut PageText) {
 
 fn changes(model: &Model, link: &LinkView, page: &mut PageText) {
     page.heading("Changes");
+    if let Some(capture) = &link.capture {
+        page.value("capture", &words::captured(capture), Tone::Plain);
+        if let Some(round) = &capture.last_round {
+            let began = format::ago(round.began_at_ms, model.shown_now_ms());
+            page.value("last round", &format!("{}; begun {began}", words::round(round)), Tone::Plain);
+        }
+    }
     match &link.lag {
         Some(figure) => {
             let (words, tone) = progress::lag(model, figure, &page.theme);

@@ -103,7 +103,7 @@ async fn a_build_tells_how_far_it_is_in_figures() {
     drop(progress);
     let mut building = Vec::new();
     while let Some(step) = heard.recv().await {
-        if step.doing.contains("building index") {
+        if step.doing.contains("loading tuples") {
             building.push(step);
         }
     }

@@ -41,7 +41,7 @@ async fn a_commit_whose_answer_was_lost_is_taken_again_and_nothing_is_doubled_or
     let mut expected = Vec::new();
     for (n, mode) in [(0, WriteMode::Append), (1, WriteMode::Upsert)] {
         let rows = numbered(n * 100..(n + 1) * 100, 8);
-        way.cut(Cut::AnswerToCommit);
+        way.cut(Cut::AnswerToCommit(0));
         let error = drawers.apply(batch(&rows), mode).await.unwrap_err();
         assert_eq!((error.kind(), way.cuts()), (ErrorKind::Unavailable, n as usize + 1), "{mode:?}: {error}");
         expected.extend(rows.clone());
@@ -54,7 +54,7 @@ async fn a_commit_whose_answer_was_lost_is_taken_again_and_nothing_is_doubled_or
     }
     // The same of a deletion.
     let gone = ChangeBatch { deletes: vec!["row-0000007".into()], ..ChangeBatch::default() };
-    way.cut(Cut::AnswerToCommit);
+    way.cut(Cut::AnswerToCommit(0));
     drawers.apply(gone.clone(), WriteMode::Upsert).await.unwrap_err();
     drawers.apply(gone, WriteMode::Upsert).await.unwrap();
     assert_eq!(drawers.count().await.unwrap(), 199);

@@ -14,7 +14,7 @@ async fn a_full_disk_halts_the_writer_and_the_same_call_goes_on_once_there_is_ro
     let admin = connect(&server.dsn()).await;
     admin.batch_execute(&format!("CREATE TABLESPACE small LOCATION '{disk}'")).await.unwrap();
     admin.batch_execute("CREATE DATABASE palaces TABLESPACE small TEMPLATE template0").await.unwrap();
-    let dsn = server.dsn().replace("/postgres", "/palaces");
+    let dsn = format!("{}/palaces", server.dsn().rsplit_once('/').unwrap().0);
     let client = connect(&dsn).await;
     // What is removed to make room.
     client
@@ -42,7 +42,9 @@ async fn a_full_disk_halts_the_writer_and_the_same_call_goes_on_once_there_is_ro
     let told = checks.iter().find(|check| check.name == "disk").unwrap();
     assert!(told.found.contains(&disk) || told.found.contains("cannot be told"), "{told:?}");
 
-    client.batch_execute("DROP TABLE ballast; VACUUM; CHECKPOINT").await.unwrap();
+    for statement in ["DROP TABLE ballast", "VACUUM", "CHECKPOINT"] {
+        client.batch_execute(statement).await.unwrap();
+    }
     drawers.apply(batch(&batches[written]), WriteMode::Append).await.unwrap();
     assert_eq!(rows_of(drawers.as_ref()).await, batches[..=written].concat());
 }

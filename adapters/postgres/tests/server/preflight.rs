@@ -205,7 +205,7 @@ async fn a_role_with_few_sessions_is_told_so() {
     let limit = format!("ALTER ROLE {} CONNECTION LIMIT 3", role.name);
     database.client().await.batch_execute(&limit).await.unwrap();
     let checks = checks(role.options(), Purpose::Source).await;
-    assert_says(&checks, "sessions", Standing::Warns, "3 more sessions of this role; up to 4 are used", "raise");
+    assert_says(&checks, "sessions", Standing::Warns, "room for 3 sessions of this role; up to 4 are used", "raise");
     role.drop(&database).await;
 }
 
