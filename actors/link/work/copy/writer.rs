@@ -121,7 +121,7 @@ impl Writer {
         let prepared = &self.run.prepared;
         let target = match self.number {
             0 => Ok(Arc::clone(&prepared.pairs[collection].target)),
-            _ => prepared.another_target(collection).await,
+            _ => prepared.another_target(&self.run.desk, collection).await,
         };
         let target = target.map_err(|error| self.in_context(collection, error))?;
         self.targets.insert(collection, Arc::clone(&target));
