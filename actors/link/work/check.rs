@@ -36,6 +36,18 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
+    /// One more handle on a collection of the source, which does what that of its pair does.
+    pub(super) async fn another_source(&self, desk: &Desk, collection: usize) -> Result<Arc<dyn Collection>> {
+        let name = &self.pairs[collection].name;
+        Ok(as_source(desk, self.source.collection(name).await?, name))
+    }
+
+    /// One more handle on a collection of the target, which does what that of its pair does.
+    pub(super) async fn another_target(&self, desk: &Desk, collection: usize) -> Result<Arc<dyn Collection>> {
+        let target = self.target.collection(&self.pairs[collection].target_name).await?;
+        Ok(as_target(desk, target, self.epoch, collection))
+    }
+
     /// Whether every partition is durable.
     pub(crate) fn is_copied(&self) -> bool {
         self.positions.partitions_done() == self.plan.partitions()
@@ -241,11 +253,8 @@ async fn open_pairs(
                 .in_palace(&setup.target.address)
                 .in_collection(target_name));
         }
-        let mut to = target.create_collection(&planned.spec).await?;
-        if setup.spec.scan_every_ms.is_some() {
-            to = Carrying::to(to, Digested::of(setup, claim.epoch, index));
-        }
-        let from = setup.salvaged.around(from, name);
+        let to = as_target(desk, target.create_collection(&planned.spec).await?, claim.epoch, index);
+        let from = as_source(desk, from, name);
         pairs.push(Pair {
             name: name.to_owned(),
             target_name: target_name.clone(),
@@ -257,6 +266,19 @@ async fn open_pairs(
         desk.heartbeat.beat();
     }
     Ok(pairs)
+}
+
+/// A collection of the source as this link reads it.
+fn as_source(desk: &Desk, opened: Arc<dyn Collection>, name: &str) -> Arc<dyn Collection> {
+    desk.setup.salvaged.around(opened, name)
+}
+
+/// A collection of the target as this link writes it.
+fn as_target(desk: &Desk, opened: Arc<dyn Collection>, epoch: u64, collection: usize) -> Arc<dyn Collection> {
+    match desk.setup.spec.scan_every_ms {
+        Some(_) => Carrying::to(opened, Digested::of(&desk.setup, epoch, collection)),
+        None => opened,
+    }
 }
 
 /// Tells each palace's actor what the other end has stored, so that it can show the identity state.

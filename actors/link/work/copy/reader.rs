@@ -20,7 +20,7 @@ pub(super) async fn run(run: Arc<Run>, number: usize, hand_on: mpsc::Sender<Hand
             Some(source) => Arc::clone(source),
             None if number == 0 => Arc::clone(&run.prepared.pairs[key.0].source),
             None => {
-                let source = run.prepared.source.collection(&run.prepared.pairs[key.0].name).await;
+                let source = run.prepared.another_source(&run.desk, key.0).await;
                 let source = source.map_err(|error| error.in_palace(&run.desk.setup.source.address))?;
                 sources.insert(key.0, Arc::clone(&source));
                 source

@@ -118,10 +118,10 @@ impl Writer {
         if let Some(target) = self.targets.get(&collection) {
             return Ok(Arc::clone(target));
         }
-        let pair = &self.run.prepared.pairs[collection];
+        let prepared = &self.run.prepared;
         let target = match self.number {
-            0 => Ok(Arc::clone(&pair.target)),
-            _ => self.run.prepared.target.collection(&pair.target_name).await,
+            0 => Ok(Arc::clone(&prepared.pairs[collection].target)),
+            _ => prepared.another_target(&self.run.desk, collection).await,
         };
         let target = target.map_err(|error| self.in_context(collection, error))?;
         self.targets.insert(collection, Arc::clone(&target));
