@@ -18,6 +18,13 @@ pub enum Command {
         /// A kind its backend advertises.
         kind: String,
     },
+    /// Cancel a maintenance run that is queued or being done; one that has ended stays as it is.
+    CancelMaintenance {
+        /// Address of the palace.
+        palace: String,
+        /// The run's [`number`](crate::board::MaintenanceRun::number).
+        run: u64,
+    },
     /// Stop every link at the next durable position and end.
     Drain,
 }

@@ -14,5 +14,5 @@ mod palace;
 pub mod supervise;
 
 pub use command::Command;
-pub use engine::{Engine, EngineError, PalaceSource, StartLink};
-pub use link::{LinkEnd, LinkOptions};
+pub use engine::{Engine, EngineError, PalaceSource, Replaced, StartLink};
+pub use link::{LinkEnd, LinkOptions, maintenance_after_a_copy};

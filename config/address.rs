@@ -1,3 +1,4 @@
+use super::chroma_address::ChromaAddress;
 use super::postgres_address::PostgresAddress;
 use palanquin_engine::contract::PalaceRef;
 use std::fmt;
@@ -22,6 +23,8 @@ pub enum Place {
     Object(String),
     /// A Postgres database.
     Postgres(PostgresAddress),
+    /// A database of a Chroma server.
+    ChromaServer(ChromaAddress),
 }
 
 /// Text that is no address this version can use.
@@ -32,7 +35,7 @@ pub enum AddressError {
     Empty,
     /// A form of another store.
     #[error(
-        "{0} addresses are not supported by this version; it knows chroma:PATH, lance:PATH, lance:URI, postgres://HOST/DB?palace=ID and bare paths"
+        "{0} addresses are not supported by this version; it knows chroma:PATH, chroma+http://HOST:PORT, lance:PATH, lance:URI, postgres://HOST/DB?palace=ID and bare paths"
     )]
     UnsupportedScheme(String),
     /// The working directory is gone.
@@ -47,6 +50,9 @@ pub enum AddressError {
     /// Where it would be shown.
     #[error("a password does not belong in an address's query; use the environment or a password file")]
     PasswordInQuery,
+    /// Where it would be shown.
+    #[error("credentials for a Chroma server do not belong in its address; use the environment")]
+    SecretInAddress,
 }
 
 impl Address {
@@ -59,7 +65,7 @@ impl Address {
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::Directory(path) => Some(path),
-            Place::Object(_) | Place::Postgres(_) => None,
+            Place::Object(_) | Place::Postgres(_) | Place::ChromaServer(_) => None,
         }
     }
 
@@ -69,6 +75,7 @@ impl Address {
             Place::Directory(path) => PalaceRef::local(path),
             Place::Object(uri) => PalaceRef { id: uri.clone(), local_path: None, namespace: None },
             Place::Postgres(postgres) => postgres.palace_ref(),
+            Place::ChromaServer(server) => server.palace_ref(),
         }
     }
 
@@ -78,6 +85,7 @@ impl Address {
             Place::Directory(path) => format!("{backend}:{}", path.display()),
             Place::Object(uri) => format!("{backend}:{uri}"),
             Place::Postgres(postgres) => postgres.to_string(),
+            Place::ChromaServer(server) => server.to_string(),
         }
     }
 
@@ -95,7 +103,7 @@ impl Address {
         match &self.place {
             Place::Directory(path) => Some(path.clone()),
             Place::Postgres(postgres) => postgres.local_path.as_deref().and_then(resolved),
-            Place::Object(_) => None,
+            Place::Object(_) | Place::ChromaServer(_) => None,
         }
     }
 }
@@ -107,6 +115,10 @@ impl FromStr for Address {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             let place = Place::Postgres(PostgresAddress::parse(text)?);
             return Ok(Self { backend: Some("postgres".to_owned()), place });
+        }
+        if ChromaAddress::is_meant(text) {
+            let place = Place::ChromaServer(ChromaAddress::parse(text)?);
+            return Ok(Self { backend: Some("chroma_server".to_owned()), place });
         }
         let (backend, place) = match text.split_once(':') {
             Some((backend, rest)) if is_backend_name(backend) && !rest.starts_with("//") => {
@@ -159,6 +171,7 @@ impl fmt::Display for Address {
                 Place::Directory(path) => write!(f, "{}", path.display()),
                 Place::Object(uri) => f.write_str(uri),
                 Place::Postgres(postgres) => postgres.fmt(f),
+                Place::ChromaServer(server) => server.fmt(f),
             },
         }
     }
@@ -211,9 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn a_palace_may_be_on_a_chroma_server() {
+        let address: Address = "chroma+http://h:8000?database=mem".parse().unwrap();
+        assert_eq!(address.backend.as_deref(), Some("chroma_server"));
+        assert_eq!((address.to_string().as_str(), address.path()), ("chroma+http://h:8000?database=mem", None));
+        assert!(address.overlaps(&"chroma+http://h:8000/?database=mem".parse().unwrap()));
+        assert!(!address.overlaps(&"chroma+http://h:8000".parse().unwrap()));
+    }
+
+    #[test]
     fn addresses_of_other_stores_are_named_in_the_refusal() {
-        for (text, scheme) in
-            [("s3://bucket/p", "s3"), ("chroma+http://h:8000", "chroma+http"), ("chroma:s3://b", "s3")]
+        for (text, scheme) in [("s3://bucket/p", "s3"), ("chroma+ftp://h:8000", "chroma+ftp"), ("chroma:s3://b", "s3")]
         {
             assert_eq!(text.parse::<Address>(), Err(AddressError::UnsupportedScheme(scheme.into())));
         }

@@ -62,6 +62,28 @@ impl PostgresAddress {
         Ok(Self { dsn, palace, namespace, shared_namespace, local_path, shown: url.to_string() })
     }
 
+    /// A palace of a database.
+    pub(super) fn in_database(
+        dsn: &str,
+        palace: &str,
+        namespace: Option<&str>,
+        shared_namespace: Option<&str>,
+        local_path: Option<&str>,
+    ) -> Result<Self, AddressError> {
+        let mut url = Url::parse(dsn).map_err(|error| AddressError::Malformed(error.to_string()))?;
+        if !["postgres", "postgresql"].contains(&url.scheme()) {
+            return Err(AddressError::UnsupportedScheme(url.scheme().to_owned()));
+        }
+        let ours = [
+            ("palace", Some(palace)),
+            ("namespace", namespace),
+            ("shared_namespace", shared_namespace),
+            ("local_path", local_path),
+        ];
+        url.query_pairs_mut().extend_pairs(ours.iter().filter_map(|(key, value)| value.map(|value| (key, value))));
+        Self::parse(url.as_str())
+    }
+
     /// The reference a backend opens.
     pub fn palace_ref(&self) -> PalaceRef {
         let (id, local_path) = (self.palace.clone(), self.local_path.clone());

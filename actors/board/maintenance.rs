@@ -23,7 +23,7 @@ pub struct MaintenanceRun {
 impl MaintenanceRun {
     /// Whether it has yet to end.
     pub fn is_under_way(&self) -> bool {
-        matches!(self.state, RunState::Queued | RunState::Running { .. })
+        matches!(self.state, RunState::Queued | RunState::Running { .. } | RunState::Cancelling)
     }
 }
 
@@ -37,6 +37,13 @@ pub enum RunState {
     Running {
         /// The newest step; `None` until the store has told one.
         step: Option<MaintenanceStep>,
+    },
+    /// An operator has cancelled it; the store is being kept from going on with it.
+    Cancelling,
+    /// Cancelled; nothing of it runs any more, and the palace is whole.
+    Cancelled {
+        /// By whom, and how far it was.
+        reason: String,
     },
     /// Ended without a failure.
     Ended {

@@ -9,6 +9,6 @@ mod snapshot;
 pub use maintenance::{MaintenanceRun, RunState};
 pub use publish::Board;
 pub use snapshot::{
-    Act, ActKind, ActStatus, CollectionView, Connection, EventEntry, Lag, LinkView, PalaceView, ParityView, Snapshot,
-    Trend,
+    Act, ActKind, ActStatus, CaptureView, CollectionView, Connection, EventEntry, Lag, Limiter, LinkView,
+    MaintenanceView, PalaceView, ParityView, Round, Snapshot, Trend,
 };

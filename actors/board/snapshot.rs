@@ -1,6 +1,7 @@
 use super::MaintenanceRun;
 use palanquin_engine::contract::{
-    CaptureLevel, EmbedderIdentity, Fidelity, Finding, Health, IdentityState, MaintenanceKind, MaintenanceState, Metric,
+    CaptureLevel, EmbedderIdentity, Fidelity, Finding, Health, IdentityState, MaintenanceKind, MaintenanceState,
+    MaintenanceStep, Metric,
 };
 use palanquin_engine::link::{Eta, Event, LinkId, LinkKind, LinkState, Rates};
 use serde::Serialize;
@@ -136,6 +137,30 @@ pub struct Lag {
     pub measured_at_ms: i64,
 }
 
+/// How a mirror learns of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CaptureView {
+    /// The level.
+    pub level: CaptureLevel,
+    /// Wait between two rounds, where it compares.
+    pub interval_ms: Option<u64>,
+    /// The last round that ended, where it compares.
+    pub last_round: Option<Round>,
+}
+
+/// One comparison of every row of the source with what was carried over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Round {
+    /// Rows of the source that were read.
+    pub rows: u64,
+    /// Rows written to the target or removed from it.
+    pub changes: u64,
+    /// When it began; what changed later is for the next one.
+    pub began_at_ms: i64,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
 /// What the comparison of both ends has found so far.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParityView {
@@ -149,6 +174,15 @@ pub struct ParityView {
     pub differences: Option<u64>,
     /// The verdict in a few words, when it has ended.
     pub verdict: Option<String>,
+}
+
+/// Maintenance of a link's target after the copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MaintenanceView {
+    /// The kind that is run.
+    pub kind: &'static str,
+    /// How far it is; `None` until the store has told.
+    pub step: Option<MaintenanceStep>,
 }
 
 /// Something the operator can have a link do.
@@ -184,6 +218,22 @@ pub struct Act {
     pub status: ActStatus,
 }
 
+/// What sets the pace of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limiter {
+    /// The source is read as fast as it gives.
+    Source,
+    /// Rows wait for the target.
+    Target,
+    /// The operator's limit of rows per second.
+    RowsPerSecond,
+    /// The operator's limit of bytes per second.
+    BytesPerSecond,
+    /// Consideration for a source whose reads have become slow.
+    SourceLatency,
+}
+
 /// One link.
 #[derive(Clone, Debug, Serialize)]
 pub struct LinkView {
@@ -215,18 +265,28 @@ pub struct LinkView {
     pub eta: Eta,
     /// Changes applied since the copy (mirror).
     pub changes_applied: u64,
+    /// How it learns of changes (mirror); `None` from a source that has no feed, without leave to compare instead.
+    pub capture: Option<CaptureView>,
     /// How far behind (mirror, after the copy).
     pub lag: Option<Lag>,
     /// Bytes of credit in use.
     pub credit_used: u64,
     /// Bytes of credit in all.
     pub credit_total: u64,
+    /// What sets its pace now, while it copies.
+    pub limiter: Option<Limiter>,
+    /// Rows the target refused and that were set aside.
+    pub dead_letters: u64,
+    /// Rows that were converted.
+    pub converted: u64,
     /// Failures in a row.
     pub attempt: u32,
     /// Times its actor was restarted.
     pub restarts: u32,
     /// The comparison of both ends, once begun.
     pub parity: Option<ParityView>,
+    /// The maintenance after the copy, while it is under way.
+    pub maintenance: Option<MaintenanceView>,
     /// What the operator should look at.
     pub findings: Vec<Finding>,
     /// The newest act on it.

@@ -3,9 +3,10 @@ use crate::board::{Board, Snapshot};
 use crate::command::Command;
 use crate::link::{LinkEnd, LinkOptions};
 use actix::{Actor, Addr};
-use palanquin_engine::contract::{Backend, Error, PalaceRef};
+use palanquin_engine::contract::{Backend, EmbedderIdentity, Error, LogEntry, PalaceRef};
 use palanquin_engine::journal::{Journal, LinkLock};
 use palanquin_engine::link::LinkSpec;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
@@ -22,6 +23,15 @@ pub struct PalaceSource {
     pub backend: Arc<dyn Backend>,
 }
 
+/// A palace that is to be replaced by the copy.
+#[derive(Clone, Debug, Default)]
+pub struct Replaced {
+    /// Models recorded in it, by collection.
+    pub models: BTreeMap<String, EmbedderIdentity>,
+    /// Its migration log, which the copy's goes on from; empty where the exchange itself keeps it.
+    pub log: Vec<LogEntry>,
+}
+
 /// A link to start.
 pub struct StartLink {
     /// What it is.
@@ -32,6 +42,8 @@ pub struct StartLink {
     pub target: PalaceSource,
     /// How it works.
     pub options: LinkOptions,
+    /// What is known of the palace whose place the target takes once it is verified, if it is to take one's.
+    pub replaces: Option<Replaced>,
     /// The right to work on it, held until the engine ends.
     pub lock: Option<LinkLock>,
 }

@@ -6,7 +6,7 @@
 mod handle;
 mod root;
 
-pub use handle::{Engine, EngineError, PalaceSource, StartLink};
+pub use handle::{Engine, EngineError, PalaceSource, Replaced, StartLink};
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@ use crate::board::{Board, Connection};
 use crate::clock::now_ms;
 use crate::command::Command;
 use crate::credit::Credit;
-use crate::link::{Cascade, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
-use crate::palace::{Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
+use crate::link::{Cascade, Limits, LinkActor, LinkEnd, LinkSetup, Order, PalaceEnd, PalaceLost};
+use crate::palace::{Cancel, Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
 use crate::supervise::{ChildSpec, Monitor, Step, Transition, spawn};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use palanquin_engine::contract::advice::operator_sentence;
@@ -126,7 +126,7 @@ impl Root {
     }
 
     fn start_link(&mut self, start: StartLink, ctx: &Context<Self>) {
-        let StartLink { spec, source, target, options, lock } = start;
+        let StartLink { spec, source, target, options, replaces, lock } = start;
         let id = spec.id();
         let child = format!("link {id}");
         let (source, target) = (self.palace(&source, ctx), self.palace(&target, ctx));
@@ -140,9 +140,12 @@ impl Root {
             journal: Arc::clone(&self.journal),
             board: self.board.clone(),
             credit: Credit::of_bytes(options.credit_bytes),
+            limits: Limits::new(options.max_rows_per_second, options.max_bytes_per_second, options.max_source_latency),
             options,
+            replaces: replaces.map(Arc::new),
             crew: Default::default(),
             standing: Default::default(),
+            salvaged: Default::default(),
             restarts: Arc::clone(&restarts),
             monitor: Monitor::default(),
             ended: self.ended.clone(),
@@ -164,6 +167,11 @@ impl Root {
             Command::Maintain { palace, kind } => {
                 if let Some(known) = self.palaces.iter().find(|known| known.source.address == palace && known.alive) {
                     known.actor.do_send(Maintain(kind));
+                }
+            }
+            Command::CancelMaintenance { palace, run } => {
+                if let Some(known) = self.palaces.iter().find(|known| known.source.address == palace && known.alive) {
+                    known.actor.do_send(Cancel(run));
                 }
             }
             Command::Drain => {
@@ -315,7 +323,13 @@ fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
         address: source.address.clone(),
         backend: descriptor.name,
         capabilities: descriptor.capabilities.clone(),
+        metrics: descriptor.metrics,
+        maintenance_kinds: descriptor.maintenance_kinds,
+        capture: descriptor.capture,
         fidelity: descriptor.fidelity,
+        conversions: descriptor.conversions,
+        readers: descriptor.readers,
+        writers: descriptor.writers,
         actor,
     }
 }

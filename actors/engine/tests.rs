@@ -1,11 +1,16 @@
 //! Links between palaces in memory, with faults where only an adapter can put them.
 
+mod gate;
+mod maintenance;
+mod mirror;
+mod share;
+
 use super::root::Request;
-use super::{Engine, PalaceSource, StartLink};
+use super::{Engine, PalaceSource, Replaced, StartLink};
 use crate::board::{ActKind, Connection, MaintenanceRun, RunState, Snapshot};
 use crate::{Command, LinkEnd, LinkOptions};
 use palanquin_engine::contract::{
-    Backend, ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, KeyRange, LogEntry, MaintenanceStatus, Metric,
+    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, LogEntry, MaintenanceStatus, Metric,
     OpenMode, PalaceRef, ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::journal::{Journal, SqliteJournal};
@@ -13,6 +18,7 @@ use palanquin_engine::link::{LinkId, LinkKind, LinkSpec, LinkState, Outcome, Pha
 use palanquin_engine::parity::Verdict;
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use palanquin_memory::{Fault, Faults, MemoryBackend, Point};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -25,12 +31,15 @@ const COLLECTION: &str = "mempalace_drawers";
 struct World {
     runtime: Arc<Runtime>,
     source: Arc<MemoryBackend>,
-    target: Arc<MemoryBackend>,
+    target: Arc<dyn Backend>,
     journal: Arc<dyn Journal>,
     _state: tempfile::TempDir,
     source_faults: Faults,
     target_faults: Faults,
     credit_bytes: u64,
+    max_dead_letters: u64,
+    filter: Option<serde_json::Value>,
+    renames: BTreeMap<String, String>,
 }
 
 fn rows(range: std::ops::Range<u32>, document: &str) -> RowBatch {
@@ -61,6 +70,9 @@ impl World {
             source_faults,
             target_faults,
             credit_bytes: 64 << 20,
+            max_dead_letters: 0,
+            filter: None,
+            renames: BTreeMap::new(),
         };
         world.change(|collection| async move {
             collection.apply(ChangeBatch::upserts(rows(0..ROWS, "first")), WriteMode::Append).await.unwrap();
@@ -82,16 +94,34 @@ impl World {
         });
     }
 
+    fn share(&self, kind: LinkKind) -> LinkSpec {
+        LinkSpec { filter: self.filter.clone(), renames: self.renames.clone(), ..Self::spec(kind) }
+    }
+
     fn spec(kind: LinkKind) -> LinkSpec {
         LinkSpec::new(kind, "memory:source", "memory:target")
     }
 
     fn engine(&self, kind: LinkKind) -> Running {
+        self.engine_of(self.share(kind), Arc::clone(&self.target) as Arc<dyn Backend>, None)
+    }
+
+    fn engine_of(&self, spec: LinkSpec, target: Arc<dyn Backend>, replaces: Option<Replaced>) -> Running {
+        self.engine_between(spec, Arc::clone(&self.source) as Arc<dyn Backend>, target, replaces)
+    }
+
+    fn engine_between(
+        &self,
+        spec: LinkSpec,
+        source: Arc<dyn Backend>,
+        target: Arc<dyn Backend>,
+        replaces: Option<Replaced>,
+    ) -> Running {
         let engine = Engine::start(Arc::clone(&self.journal), Arc::clone(&self.runtime)).unwrap();
-        let end = |name: &str, backend: &Arc<MemoryBackend>| PalaceSource {
+        let end = |name: &str, backend: Arc<dyn Backend>| PalaceSource {
             address: format!("memory:{name}"),
             palace: reference(name),
-            backend: Arc::clone(backend) as Arc<dyn Backend>,
+            backend,
         };
         let options = LinkOptions {
             credit_bytes: self.credit_bytes,
@@ -100,21 +130,27 @@ impl World {
             commit_rows: 30,
             poll_every: Duration::from_millis(5),
             patience: Duration::from_secs(3),
+            max_dead_letters: self.max_dead_letters,
             ..LinkOptions::default()
         };
-        let (source, target) = (end("source", &self.source), end("target", &self.target));
+        let (source, target) = (end("source", source), end("target", target));
         let (commands, obeyed) = mpsc::unbounded_channel();
         engine.obey(obeyed, &self.runtime);
-        engine.start_link(StartLink { spec: Self::spec(kind), source, target, options, lock: None }).unwrap();
-        Running { engine, commands, id: Self::spec(kind).id(), runtime: Arc::clone(&self.runtime) }
+        let id = spec.id();
+        engine.start_link(StartLink { spec, source, target, options, replaces, lock: None }).unwrap();
+        Running { engine, commands, id, runtime: Arc::clone(&self.runtime) }
     }
 
     /// Ids and documents of the target.
     fn copied(&self) -> Vec<(String, String)> {
+        self.copied_to(COLLECTION)
+    }
+
+    fn copied_to(&self, name: &str) -> Vec<(String, String)> {
         use futures::TryStreamExt;
         self.runtime.block_on(async {
             let palace = self.target.open(&reference("target"), OpenMode::Write.into()).await.unwrap();
-            let collection = palace.collection(COLLECTION).await.unwrap();
+            let collection = palace.collection(name).await.unwrap();
             let scan = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1000 };
             let batches: Vec<RowBatch> = collection.scan(scan).try_collect().await.unwrap();
             let rows = batches.iter().flat_map(RowBatch::rows);
@@ -297,30 +333,6 @@ fn a_finished_copy_is_not_copied_over() {
 }
 
 #[test]
-fn a_mirror_follows_updates_inserts_and_deletes_and_pauses_on_demand() {
-    let world = World::new();
-    let mut running = world.engine(LinkKind::Mirror);
-    let live = LinkState::Working { phase: Phase::Live };
-    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
-    running.act(ActKind::Pause);
-    running.wait_until(|snapshot| snapshot.links[0].state == LinkState::Paused { phase: Phase::Live });
-    world.change(|collection| async move {
-        let deletes = (0..50).map(|i| format!("row-{i:05}")).collect();
-        let batch = ChangeBatch { upserts: Some(rows(450..550, "second")), deletes, ..ChangeBatch::default() };
-        collection.apply(batch, WriteMode::Upsert).await.unwrap();
-    });
-    running.act(ActKind::Resume);
-    running.wait_until(|snapshot| snapshot.links[0].changes_applied == 150 && snapshot.links[0].state == live);
-    running.engine.drain();
-    assert_eq!(running.end().outcome, Outcome::Interrupted);
-    running.engine.shut_down();
-    let copied = world.copied();
-    assert_eq!(copied.len(), 500);
-    assert_eq!(copied.iter().filter(|(_, document)| document == "second").count(), 100);
-    assert_eq!(copied[0].0, "row-00050");
-}
-
-#[test]
 fn an_actor_that_does_not_stop_is_left_behind_and_told() {
     let world = World::new();
     let running = world.engine(LinkKind::Mirror);
@@ -394,36 +406,70 @@ fn maintenance_is_run_in_turn_and_told_while_the_link_goes_on() {
 }
 
 #[test]
-fn a_mirror_whose_place_in_the_feed_is_lost_compares_everything_and_goes_on() {
+fn a_run_that_is_cancelled_ends_says_where_it_was_and_gives_way_to_the_next() {
+    let world = World::new();
+    let running = world.engine(LinkKind::Mirror);
+    let live = LinkState::Working { phase: Phase::Live };
+    running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
+    world.target_faults.inject(Point::Maintain, 0, Fault::Hang);
+    let palace = || "memory:target".to_owned();
+    let runs = |snapshot: &Snapshot| {
+        let target = snapshot.palaces.iter().find(|known| known.address == palace());
+        target.map(|known| known.runs.clone()).unwrap_or_default()
+    };
+    let send = |command| running.commands.send(command).unwrap();
+    send(Command::Maintain { palace: palace(), kind: "compact".into() });
+    send(Command::Maintain { palace: palace(), kind: "polish".into() });
+    running.wait_until(|snapshot| {
+        runs(snapshot).first().is_some_and(|run| matches!(&run.state, RunState::Running { step: Some(_) }))
+    });
+    send(Command::CancelMaintenance { palace: palace(), run: 2 });
+    send(Command::CancelMaintenance { palace: palace(), run: 1 });
+    let snapshot = running
+        .wait_until(|snapshot| runs(snapshot).iter().all(|run| !run.is_under_way() && run.ended_at_ms.is_some()));
+    let reasons: Vec<_> = runs(&snapshot)
+        .into_iter()
+        .map(|run| match run.state {
+            RunState::Cancelled { reason } => reason,
+            state => panic!("{state:?}"),
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        ["by the operator, while looking for rows that were deleted", "by the operator, before it began"]
+    );
+    let told = |to: &str| snapshot.events.iter().any(|entry| entry.event.to == to);
+    assert!(told("compact cancelled") && told("polish cancelled"), "{:?}", snapshot.events);
+    // What it held it holds no more.
+    send(Command::Maintain { palace: palace(), kind: "compact".into() });
+    let snapshot = running
+        .wait_until(|snapshot| runs(snapshot).get(2).is_some_and(|run| matches!(&run.state, RunState::Ended { .. })));
+    let RunState::Ended { status, .. } = &runs(&snapshot)[2].state else { panic!() };
+    assert_ne!(*status, MaintenanceStatus::AlreadyRunning);
+    assert_eq!(snapshot.links[0].state, live, "the link goes on");
+    running.engine.shut_down();
+}
+
+#[test]
+fn the_programs_end_cuts_a_run_off_before_the_palace_is_closed() {
     let world = World::new();
     let mut running = world.engine(LinkKind::Mirror);
     let live = LinkState::Working { phase: Phase::Live };
     running.wait_until(|snapshot| snapshot.links.first().is_some_and(|link| link.state == live));
-    running.engine.drain();
-    assert_eq!(running.end().outcome, Outcome::Interrupted);
-    running.engine.shut_down();
-    let claim = world.runtime.block_on(world.journal.claim(&World::spec(LinkKind::Mirror))).unwrap();
-    let lost = [(0, Cursor("nowhere".into()))];
-    world.runtime.block_on(world.journal.advance(&claim.link, claim.epoch, &[], &lost)).unwrap();
-    world.change(|collection| async move {
-        let deletes = (0..50).chain(490..500).map(|i| format!("row-{i:05}")).collect();
-        let batch = ChangeBatch { upserts: Some(rows(450..480, "second")), deletes, ..ChangeBatch::default() };
-        collection.apply(batch, WriteMode::Upsert).await.unwrap();
-    });
-    let mut running = world.engine(LinkKind::Mirror);
+    world.target_faults.inject(Point::Maintain, 0, Fault::Hang);
+    running.commands.send(Command::Maintain { palace: "memory:target".into(), kind: "compact".into() }).unwrap();
     running.wait_until(|snapshot| {
-        snapshot.links.first().is_some_and(|link| link.state == live && link.changes_applied > 0)
+        let palace = snapshot.palaces.iter().find(|palace| palace.address == "memory:target");
+        palace
+            .and_then(|palace| palace.runs.first())
+            .is_some_and(|run| matches!(run.state, RunState::Running { step: Some(_) }))
     });
+    let board = running.engine.board();
     running.engine.drain();
-    assert_eq!(running.end().outcome, Outcome::Interrupted);
-    let told = running.wait_until(|_| true);
-    assert!(
-        told.events.iter().any(|entry| entry.event.to == "comparing all of mempalace_drawers"),
-        "{:?}",
-        told.events
-    );
+    running.end();
     running.engine.shut_down();
-    let copied = world.copied();
-    assert_eq!(copied.len(), 440);
-    assert_eq!(copied.iter().filter(|(_, document)| document == "second").count(), 30);
+    let snapshot = board.borrow().clone();
+    let palace = snapshot.palaces.iter().find(|palace| palace.address == "memory:target").unwrap();
+    assert!(matches!(palace.runs[0].state, RunState::Cancelled { .. }), "{:?}", palace.runs);
+    assert_eq!(palace.connection, Connection::Closed);
 }

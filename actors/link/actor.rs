@@ -1,8 +1,8 @@
 use super::ledger::Ledger;
 use super::setup::{LinkEnd, LinkSetup};
-use super::view::{Sight, link_view};
+use super::view::{Sight, findings, link_view};
 use super::work::{self, Desk, Done, News, Prepared};
-use crate::board::{Act, ActKind, ActStatus};
+use crate::board::{Act, ActKind, ActStatus, MaintenanceView, Round};
 use crate::clock::now_ms;
 use crate::supervise::{Exit, Heartbeat, Monitor, Watchdog, Worker};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
@@ -10,7 +10,7 @@ use palanquin_engine::contract::{CollectionSpec, Error, ErrorKind};
 use palanquin_engine::journal::{Ending, JournalError};
 use palanquin_engine::link::{
     Account, Backoff, Carried, CollectionPlan, Effect, Event, Failure, Input, LinkState, Machine, Meter, Outcome,
-    Phase, PhaseTime,
+    Phase, PhaseTime, SetAside,
 };
 use palanquin_engine::parity::{ParityReport, Verdict};
 use rand::SeedableRng;
@@ -71,7 +71,7 @@ enum Report {
     News(u64, News),
     Ended(u64, Result<palanquin_engine::contract::Result<Done>, JoinError>),
     Stored(u64, Result<(), JournalError>),
-    Concluded(u64, Result<(), JournalError>, bool),
+    Concluded(u64, Result<(), JournalError>, Input),
 }
 
 impl LinkActor {
@@ -163,16 +163,35 @@ impl LinkActor {
                 self.sight.changes_applied += changes;
             }
             News::Behind { rows, since_ms } => self.sight.behind(rows, since_ms),
+            News::Round { rows, changes, began_at_ms, took_ms } => {
+                self.machine.handle(Input::Progress);
+                self.sight.compared_all(Round { rows, changes, began_at_ms, took_ms });
+            }
             News::WithoutVector { collection, ids } => {
                 if let Some(planned) = self.prepared.as_ref().and_then(|done| done.plan.collections.get(collection)) {
                     self.sight.without_vector(&planned.spec.name, ids);
                 }
             }
+            News::SetAside(letters) => {
+                let kept = &mut self.account.dead_letters;
+                let is_new = |old: &SetAside| {
+                    !letters.iter().any(|new| (&new.collection, &new.id) == (&old.collection, &old.id))
+                };
+                kept.retain(is_new);
+                kept.extend(letters);
+            }
+            News::Released { collection, ids } => {
+                let stays = |letter: &SetAside| letter.collection != collection || !ids.contains(&letter.id);
+                self.account.dead_letters.retain(stays);
+            }
+            News::Converted(rows) => self.account.conversions = rows,
             News::Compared { end, rows } => self.sight.compared(end, rows),
             News::Inconclusive(report) => {
                 self.sight.concluded(&report);
                 self.report = Some(report);
             }
+            News::Found(finding) => self.sight.found(finding),
+            News::Maintaining { kind, step } => self.sight.maintenance = Some(MaintenanceView { kind, step }),
             News::CaughtUp => {}
         }
     }
@@ -182,10 +201,24 @@ impl LinkActor {
         if let Some(phase) = self.account.phases.last_mut() {
             phase.took_ms = now_ms() - phase.began_at_ms;
         }
+        let input = self.ended_with(end);
+        match input {
+            // The copy is verified, whatever becomes of its indexes.
+            Input::Failed(failure) if self.machine.state().phase() == Some(Phase::Maintaining) => {
+                self.sight.found(work::maintenance_failed("maintenance", &failure.reason));
+                Input::Maintained
+            }
+            input => input,
+        }
+    }
+
+    fn ended_with(&mut self, end: Result<palanquin_engine::contract::Result<Done>, JoinError>) -> Input {
         match end {
             Ok(Ok(Done::Checked(prepared))) => {
                 self.ledger = Ledger::from_journal(prepared.positions.clone());
                 let copied = prepared.is_copied();
+                self.account.dead_letters.clone_from(&prepared.dead_letters);
+                self.account.conversions.clone_from(&prepared.converted);
                 self.prepared = Some(prepared);
                 Input::Checked { copied }
             }
@@ -195,6 +228,13 @@ impl LinkActor {
                 let equal = report.verdict() == Verdict::Equal;
                 self.report = Some(report);
                 Input::Verified { equal }
+            }
+            Ok(Ok(Done::Maintained(upkeep))) => {
+                self.sight.maintenance = None;
+                self.account.maintenance_before = upkeep.before;
+                self.account.maintenance_after = upkeep.after;
+                self.account.maintenance = upkeep.results;
+                Input::Maintained
             }
             Ok(Ok(Done::Stopped)) => Input::Stopped,
             Ok(Err(error)) => Input::Failed(Failure::from(&error)),
@@ -222,20 +262,23 @@ impl LinkActor {
             return;
         }
         match self.ending.take() {
-            Some(Input::Verified { equal }) => self.conclude(equal, ctx),
+            Some(Input::Verified { equal }) if !self.machine.maintains_after(equal) => {
+                self.conclude(equal, Input::Verified { equal }, ctx);
+            }
+            Some(Input::Maintained) => self.conclude(true, Input::Maintained, ctx),
             Some(input) => self.take(input, ctx),
             None => {}
         }
     }
 
     /// Records the end of a migration before it is told to anybody.
-    fn conclude(&mut self, equal: bool, ctx: &Context<Self>) {
+    fn conclude(&mut self, equal: bool, told: Input, ctx: &Context<Self>) {
         let Some(prepared) = &self.prepared else { return };
         let (journal, id, epoch) = (Arc::clone(&self.setup.journal), self.setup.id.clone(), prepared.epoch);
         let (address, generation) = (ctx.address(), self.generation);
         tokio::spawn(async move {
             let ended = journal.end(&id, epoch, &Ending { verified: equal, at_ms: now_ms() }).await;
-            address.do_send(Report::Concluded(generation, ended, equal));
+            address.do_send(Report::Concluded(generation, ended, told));
         });
     }
 
@@ -245,14 +288,14 @@ impl LinkActor {
             link: self.setup.id.clone(),
             outcome,
             report: self.report.clone(),
-            findings: self.sight.findings(),
+            findings: findings(&self.setup, &self.sight, &self.account),
             rows: self.ledger.positions().rows(),
             copied: self.prepared.as_ref().is_some_and(|prepared| {
                 let partitions = prepared.plan.partitions();
                 partitions > 0 && self.ledger.positions().partitions_done() == partitions
             }),
             carried: self.carried(),
-            account: self.account.clone(),
+            account: Account { salvaged: self.setup.salvaged.rows(), ..self.account.clone() },
         });
     }
 
@@ -265,8 +308,8 @@ impl LinkActor {
             let (rows, bytes) = own.fold((0, 0), |(rows, bytes), (.., at)| (rows + at.rows, bytes + at.bytes));
             let CollectionSpec { name, dimension, metric, identity, .. } = planned.spec.clone();
             Carried {
-                target_name: self.setup.spec.target_name(&name).to_owned(),
-                name,
+                name: planned.source_name().to_owned(),
+                target_name: name,
                 rows,
                 bytes,
                 dimension,
@@ -302,7 +345,7 @@ impl LinkActor {
 
     fn publish(&self) {
         let plan = self.prepared.as_ref().map(|prepared| &prepared.plan);
-        let view = link_view(&self.setup, &self.machine, plan, self.ledger.positions(), &self.sight);
+        let view = link_view(&self.setup, &self.machine, plan, self.ledger.positions(), &self.sight, &self.account);
         self.setup.board.show_link(view);
     }
 
@@ -320,7 +363,9 @@ impl Worker for LinkActor {
 
     fn from_spec(setup: LinkSetup) -> Self {
         Self {
-            machine: Machine::new(setup.spec.kind),
+            machine: Machine::new(setup.spec.kind).with_maintenance(
+                setup.options.maintain && !work::maintenance_after_a_copy(setup.target.maintenance_kinds).is_empty(),
+            ),
             ledger: Ledger::default(),
             sight: Sight::new(),
             prepared: None,
@@ -392,8 +437,8 @@ impl Handler<Report> for LinkActor {
                     Err(error) => self.journal_failed(error, ctx),
                 }
             }
-            Report::Concluded(generation, ended, equal) if generation == self.generation => match ended {
-                Ok(()) => self.take(Input::Verified { equal }, ctx),
+            Report::Concluded(generation, ended, told) if generation == self.generation => match ended {
+                Ok(()) => self.take(told, ctx),
                 Err(error) => self.take(Input::Failed(Failure::from(&Error::from(error))), ctx),
             },
             // Of work that was replaced.
@@ -440,6 +485,9 @@ impl Handler<PalaceLost> for LinkActor {
 
     fn handle(&mut self, PalaceLost(reason): PalaceLost, ctx: &mut Context<Self>) {
         self.setup.crew.cut_off();
-        self.take(Input::Failed(Failure { kind: ErrorKind::Unavailable, reason }), ctx);
+        // What was cut off of the maintenance ends by itself, with the copy as verified as it was.
+        if self.machine.state().phase() != Some(Phase::Maintaining) || !self.working {
+            self.take(Input::Failed(Failure { kind: ErrorKind::Unavailable, reason }), ctx);
+        }
     }
 }

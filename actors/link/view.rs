@@ -1,8 +1,8 @@
 use super::setup::LinkSetup;
-use crate::board::{Act, Lag, LinkView, ParityView, Trend};
+use crate::board::{Act, CaptureView, Lag, LinkView, MaintenanceView, ParityView, Round, Trend};
 use crate::clock::now_ms;
-use palanquin_engine::contract::{Finding, Severity};
-use palanquin_engine::link::{Eta, LinkState, Machine, Meter, Phase, Plan, Positions};
+use palanquin_engine::contract::{CaptureLevel, Finding, Severity};
+use palanquin_engine::link::{Account, Eta, LinkKind, LinkState, Machine, Meter, Phase, Plan, Positions};
 use palanquin_engine::parity::{End, ParityReport, Verdict};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,10 @@ pub(super) struct Sight {
     pub(super) changes_applied: u64,
     pub(super) lag: Option<Lag>,
     pub(super) parity: Option<ParityView>,
+    pub(super) maintenance: Option<MaintenanceView>,
+    round: Option<Round>,
     bare: BTreeMap<String, Bare>,
+    found: Vec<Finding>,
     pub(super) act: Option<Act>,
 }
 
@@ -37,7 +40,10 @@ impl Sight {
             changes_applied: 0,
             lag: None,
             parity: None,
+            maintenance: None,
+            round: None,
             bare: BTreeMap::new(),
+            found: Vec::new(),
             act: None,
         }
     }
@@ -50,8 +56,8 @@ impl Sight {
         bare.ids.extend(ids.into_iter().take(room));
     }
 
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        let finding = |(collection, bare): (&String, &Bare)| Finding {
+    fn findings(&self, account: &Account) -> Vec<Finding> {
+        let bare = |(collection, bare): (&String, &Bare)| Finding {
             severity: Severity::Error,
             name: "rows-without-vector".to_owned(),
             summary: format!(
@@ -60,7 +66,37 @@ impl Sight {
             ),
             rows: bare.ids.clone(),
         };
-        self.bare.iter().map(finding).collect()
+        let mut findings: Vec<Finding> = self.bare.iter().map(bare).collect();
+        let letters = &account.dead_letters;
+        if let Some(first) = letters.first() {
+            findings.push(Finding {
+                severity: Severity::Error,
+                name: "dead-letters".to_owned(),
+                summary: format!(
+                    "{} set aside because the target refused them, and not in the target as the source has them: {}, …",
+                    if letters.len() == 1 { "1 row was".to_owned() } else { format!("{} rows were", letters.len()) },
+                    first.detail
+                ),
+                rows: letters.iter().take(LISTED).map(|letter| letter.id.clone()).collect(),
+            });
+        }
+        for converted in &account.conversions {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                name: "converted-rows".to_owned(),
+                summary: format!("in {} rows of {} {}", converted.count, converted.collection, converted.conversion),
+                rows: converted.ids.iter().take(LISTED).cloned().collect(),
+            });
+        }
+        findings.extend(self.found.iter().cloned());
+        findings
+    }
+
+    /// Keeps a finding; work that is repeated finds it again, and once is enough.
+    pub(super) fn found(&mut self, finding: Finding) {
+        if !self.found.contains(&finding) {
+            self.found.push(finding);
+        }
     }
 
     pub(super) fn behind(&mut self, rows: u64, since_ms: Option<i64>) {
@@ -73,6 +109,12 @@ impl Sight {
         };
         let millis = since_ms.map_or(0, |since| now.saturating_sub(since).max(0) as u64);
         self.lag = Some(Lag { rows, millis, trend, measured_at_ms: now });
+    }
+
+    /// A round of comparison is done: as of its beginning, nothing is behind.
+    pub(super) fn compared_all(&mut self, round: Round) {
+        self.behind(0, None);
+        self.round = Some(round);
     }
 
     pub(super) fn comparing(&mut self, total_rows: u64) {
@@ -111,6 +153,7 @@ pub(super) fn link_view(
     plan: Option<&Plan>,
     positions: &Positions,
     sight: &Sight,
+    account: &Account,
 ) -> LinkView {
     let now = now_ms();
     let (rows_done, rows_total) = (positions.rows(), plan.map(Plan::rows));
@@ -135,13 +178,35 @@ pub(super) fn link_view(
         rates: sight.meter.rates(now),
         eta,
         changes_applied: sight.changes_applied,
+        capture: capture(setup, sight),
         lag: sight.lag.clone(),
         credit_used: setup.credit.used(),
         credit_total: setup.credit.total(),
+        limiter: copying.then(|| setup.limits.limiter(&setup.credit)),
+        dead_letters: account.dead_letters.len() as u64,
+        converted: account.conversions.iter().map(|rows| rows.count).sum(),
         attempt: machine.attempt(),
         restarts: setup.restarts.load(Ordering::Relaxed),
         parity: sight.parity.clone(),
-        findings: sight.findings(),
+        maintenance: sight.maintenance.clone(),
+        findings: findings(setup, sight, account),
         act: sight.act.clone(),
     }
+}
+
+/// How a mirror learns of changes.
+fn capture(setup: &LinkSetup, sight: &Sight) -> Option<CaptureView> {
+    if setup.spec.kind != LinkKind::Mirror {
+        return None;
+    }
+    let interval_ms = setup.spec.scan_every_ms;
+    let level = if interval_ms.is_some() { Some(CaptureLevel::Scan) } else { setup.source.capture };
+    level.map(|level| CaptureView { level, interval_ms, last_round: sight.round })
+}
+
+/// What the operator should look at.
+pub(super) fn findings(setup: &LinkSetup, sight: &Sight, account: &Account) -> Vec<Finding> {
+    let mut findings = sight.findings(account);
+    findings.extend(setup.salvaged.findings());
+    findings
 }

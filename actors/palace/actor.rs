@@ -1,4 +1,4 @@
-use super::runs::Runs;
+use super::runs::{Cancels, Runs};
 use super::view::{Checkup, OtherEnd, palace_view};
 use crate::board::{Board, Connection};
 use crate::clock::now_ms;
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Shortest time between two checks.
@@ -43,6 +44,12 @@ pub(crate) struct PalaceActor {
     checkup: Option<Checkup>,
     other_end: OtherEnd,
     runs: Runs,
+    /// Cancels the run that is being done.
+    cancel: CancellationToken,
+    /// What a run was doing when it was cancelled.
+    interrupted: Option<MaintenanceStep>,
+    /// The program ends; only a run that is being cut off is waited for.
+    leaving: bool,
     watched: bool,
     /// The check that is under way, or the next one.
     check: Option<SpawnHandle>,
@@ -71,6 +78,11 @@ pub(crate) struct Watch;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Maintain(pub(crate) String);
+
+/// Asks that the maintenance run of that number be cancelled.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Cancel(pub(crate) u64);
 
 /// How far the run of that number is.
 #[derive(Message)]
@@ -163,6 +175,7 @@ impl PalaceActor {
     }
 
     /// Begins the next maintenance run that waits, on a connection of its own: the one links read through stays as it is.
+    /// Cut off, its connection is closed before the run is said to be, which is when nothing of it runs any more.
     fn maintain(&mut self, ctx: &mut Context<Self>) {
         let Some((number, kind)) = self.runs.begin(now_ms()) else { return self.publish() };
         self.run_event(&kind, "queued", "running", String::new());
@@ -170,17 +183,25 @@ impl PalaceActor {
         let address = ctx.address();
         let progress = Progress::to(move |step| address.do_send(Advanced(number, step)));
         let wanted = kind.clone();
+        self.cancel = CancellationToken::new();
+        let cancelled = self.cancel.clone();
         let running = AbortOnDropHandle::new(tokio::spawn(async move {
-            let open = backend.open(&palace, OpenMode::Write.into()).await?;
-            let result = open.run_maintenance(&wanted, &progress).await;
-            open.close().await?;
-            result
+            let opening = cancelled.run_until_cancelled(backend.open(&palace, OpenMode::Write.into()));
+            let Some(open) = opening.await.transpose()? else { return Ok(None) };
+            let result = cancelled.run_until_cancelled(open.run_maintenance(&wanted, &progress)).await.transpose();
+            let closed = open.close().await;
+            result.and_then(|result| closed.map(|()| result))
         }));
         ctx.spawn(running.into_actor(self).map(move |ended, actor, ctx| {
             let failed = match ended {
-                Ok(Ok(result)) => {
+                Ok(Ok(Some(result))) => {
                     actor.run_event(&kind, "running", &result.status.to_string(), String::new());
                     actor.runs.end(number, result, now_ms());
+                    None
+                }
+                Ok(Ok(None)) => {
+                    let reason = actor.runs.cancelled(number, actor.interrupted.take().as_ref(), now_ms());
+                    actor.run_event(&kind, "cancelling", "cancelled", reason);
                     None
                 }
                 Ok(Err(error)) => Some((error.what(), error.advice())),
@@ -190,10 +211,33 @@ impl PalaceActor {
                 actor.run_event(&kind, "running", "failed", reason.clone());
                 actor.runs.fail(number, reason, advice, now_ms());
             }
+            if actor.leaving {
+                return actor.leave(ctx);
+            }
             actor.check(ctx);
             actor.maintain(ctx);
         }));
         self.publish();
+    }
+
+    /// Cancels the run of that number, whether it waits or is being done.
+    fn cancel(&mut self, number: u64) {
+        match self.runs.cancel(number, now_ms()) {
+            Cancels::Nothing => return,
+            Cancels::Waiting(kind) => self.run_event(&kind, "queued", "cancelled", String::new()),
+            Cancels::Working(step) => {
+                self.interrupted = step;
+                self.cancel.cancel();
+            }
+        }
+        self.publish();
+    }
+
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        self.runs.give_up("the program ended", operator_sentence(ErrorKind::Internal), now_ms());
+        self.connection_is(Connection::Closed, "");
+        self.setup.monitor.leave(Exit::Shutdown);
+        ctx.stop();
     }
 
     fn run_event(&self, kind: &str, from: &str, to: &str, reason: String) {
@@ -246,6 +290,9 @@ impl Worker for PalaceActor {
             checkup: None,
             other_end: BTreeMap::new(),
             runs: Runs::default(),
+            cancel: CancellationToken::new(),
+            interrupted: None,
+            leaving: false,
             watched: false,
             check: None,
         }
@@ -338,6 +385,14 @@ impl Handler<Maintain> for PalaceActor {
     }
 }
 
+impl Handler<Cancel> for PalaceActor {
+    type Result = ();
+
+    fn handle(&mut self, Cancel(number): Cancel, _: &mut Context<Self>) {
+        self.cancel(number);
+    }
+}
+
 impl Handler<Advanced> for PalaceActor {
     type Result = ();
 
@@ -352,9 +407,13 @@ impl Handler<Shutdown> for PalaceActor {
 
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
         self.open = None;
-        self.runs.give_up("the program ended", operator_sentence(ErrorKind::Internal), now_ms());
-        self.connection_is(Connection::Closed, "");
-        self.setup.monitor.leave(Exit::Shutdown);
-        ctx.stop();
+        match self.runs.working() {
+            // It is cut off first, so that its store does not go on alone.
+            Some(number) => {
+                self.leaving = true;
+                self.cancel(number);
+            }
+            None => self.leave(ctx),
+        }
     }
 }

@@ -6,4 +6,4 @@ mod actor;
 mod runs;
 mod view;
 
-pub(crate) use actor::{Compare, Connect, Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};
+pub(crate) use actor::{Cancel, Compare, Connect, Maintain, PalaceActor, PalaceSetup, Shutdown, Watch};

@@ -5,6 +5,19 @@ use std::collections::BTreeMap;
 /// Runs shown once they have ended.
 const KEPT: usize = 12;
 
+const BY_OPERATOR: &str = "by the operator";
+
+/// What a cancellation meets.
+#[derive(Debug, PartialEq)]
+pub(super) enum Cancels {
+    /// Such a run is not under way.
+    Nothing,
+    /// A run of that kind that waited.
+    Waiting(String),
+    /// The run that is being done, and its newest step.
+    Working(Option<MaintenanceStep>),
+}
+
 /// The maintenance runs of one palace: at most one is being done, others wait in the order they were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
@@ -40,7 +53,7 @@ impl Runs {
 
     /// Begins the next run, if one waits and none is being done: its number and kind.
     pub(super) fn begin(&mut self, now_ms: i64) -> Option<(u64, String)> {
-        if self.runs.iter().any(|run| matches!(run.state, RunState::Running { .. })) {
+        if self.working().is_some() {
             return None;
         }
         let next = self.runs.iter_mut().find(|run| run.state == RunState::Queued)?;
@@ -56,6 +69,12 @@ impl Runs {
         }
     }
 
+    /// The run that is being done, if one is.
+    pub(super) fn working(&self) -> Option<u64> {
+        let is_working = |run: &&MaintenanceRun| matches!(run.state, RunState::Running { .. } | RunState::Cancelling);
+        self.runs.iter().find(is_working).map(|run| run.number)
+    }
+
     /// The run ended by itself.
     pub(super) fn end(&mut self, number: u64, result: MaintenanceResult, now_ms: i64) {
         self.close(number, RunState::Ended { status: result.status, stats: result.stats }, now_ms);
@@ -64,6 +83,36 @@ impl Runs {
     /// The run failed.
     pub(super) fn fail(&mut self, number: u64, reason: String, advice: &str, now_ms: i64) {
         self.close(number, RunState::Failed { reason, advice: advice.to_owned() }, now_ms);
+    }
+
+    /// Has the run cancelled: one that waits is at once, one that is being done from now on. What it is doing is told
+    /// later, by [`Self::cancelled`].
+    pub(super) fn cancel(&mut self, number: u64, now_ms: i64) -> Cancels {
+        match self.run(number) {
+            Some(run) if run.state == RunState::Queued => {
+                let kind = run.kind.clone();
+                self.close(number, RunState::Cancelled { reason: format!("{BY_OPERATOR}, before it began") }, now_ms);
+                Cancels::Waiting(kind)
+            }
+            Some(run) => match std::mem::replace(&mut run.state, RunState::Cancelling) {
+                RunState::Running { step } => Cancels::Working(step),
+                other => {
+                    run.state = other;
+                    Cancels::Nothing
+                }
+            },
+            None => Cancels::Nothing,
+        }
+    }
+
+    /// Nothing of a cancelled run runs any more.
+    pub(super) fn cancelled(&mut self, number: u64, step: Option<&MaintenanceStep>, now_ms: i64) -> String {
+        let reason = match step {
+            Some(step) => format!("{BY_OPERATOR}, while {}", step.doing),
+            None => format!("{BY_OPERATOR}, before its first step"),
+        };
+        self.close(number, RunState::Cancelled { reason: reason.clone() }, now_ms);
+        reason
     }
 
     /// Whatever is under way will not be done any more.
@@ -98,6 +147,8 @@ mod tests {
         let word = |run: &MaintenanceRun| match &run.state {
             RunState::Queued => "queued",
             RunState::Running { .. } => "running",
+            RunState::Cancelling => "cancelling",
+            RunState::Cancelled { .. } => "cancelled",
             RunState::Ended { status: MaintenanceStatus::AlreadyRunning, .. } => "already_running",
             RunState::Ended { .. } => "ended",
             RunState::Failed { .. } => "failed",
@@ -145,5 +196,28 @@ mod tests {
         runs.give_up("closed", "open it again", 60);
         runs.step(1, MaintenanceStep { doing: "late".into(), done: 1, total: None });
         assert_eq!(words(&runs)[0], "failed");
+    }
+
+    #[test]
+    fn a_run_that_waits_is_cancelled_at_once_and_one_under_way_keeps_the_next_back_until_it_has_ended() {
+        let mut runs = Runs::default();
+        for kind in ["compact", "reindex", "analyze"] {
+            runs.ask(kind, 1);
+        }
+        runs.begin(2);
+        let step = MaintenanceStep { doing: "merging".into(), done: 1, total: None };
+        runs.step(1, step.clone());
+        assert_eq!(runs.cancel(2, 3), Cancels::Waiting("reindex".into()));
+        assert_eq!(runs.cancel(1, 4), Cancels::Working(Some(step.clone())));
+        assert_eq!(words(&runs), ["cancelling", "cancelled", "queued"]);
+        assert_eq!(runs.begin(5), None);
+        for again in [1, 2, 9] {
+            assert_eq!(runs.cancel(again, 6), Cancels::Nothing);
+        }
+        assert_eq!(runs.cancelled(1, Some(&step), 7), "by the operator, while merging");
+        assert_eq!(runs.begin(8), Some((3, "analyze".to_owned())));
+        assert_eq!(words(&runs), ["cancelled", "cancelled", "running"]);
+        runs.end(1, MaintenanceResult::ran("compact", BTreeMap::new()), 9);
+        assert_eq!(words(&runs)[0], "cancelled");
     }
 }

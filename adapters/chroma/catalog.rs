@@ -1,6 +1,7 @@
 //! Which collections a palace has: their segments, width and metric, as Chroma's system tables tell.
 
 use crate::connection::sqlite;
+use crate::server::{DIMENSION, INCARNATION};
 use palanquin_engine::contract::{Error, ErrorKind, Metric, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     /// Its id: another one when it is dropped and made again.
     pub(crate) id: String,
+    /// As we recorded it when we made it; `None` for one that others made.
+    pub(crate) incarnation: Option<String>,
     /// Width of its vectors; `None` until the first write.
     pub(crate) dimension: Option<u32>,
     /// Its metric; Chroma's default where none is recorded.
@@ -64,7 +67,9 @@ pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
                 {}, {},
                 (SELECT id FROM segments WHERE collection = c.id AND scope = 'METADATA'),
                 (SELECT id FROM segments WHERE collection = c.id AND scope = 'VECTOR'),
-                (SELECT int_value FROM collection_metadata WHERE collection_id = c.id AND key = 'hnsw:sync_threshold')
+                (SELECT int_value FROM collection_metadata WHERE collection_id = c.id AND key = 'hnsw:sync_threshold'),
+                (SELECT str_value FROM collection_metadata WHERE collection_id = c.id AND key = '{INCARNATION}'),
+                (SELECT int_value FROM collection_metadata WHERE collection_id = c.id AND key = '{DIMENSION}')
          FROM collections c JOIN databases d ON d.id = c.database_id
          WHERE d.name = 'default_database' AND d.tenant_id = 'default_tenant' ORDER BY c.name",
         schema?, configuration?
@@ -113,7 +118,8 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
     Ok(Entry {
         name: row.get(0).map_err(sqlite)?,
         id: row.get(1).map_err(sqlite)?,
-        dimension: checked_dimension(row.get(2).map_err(sqlite)?)?,
+        incarnation: text(9)?,
+        dimension: checked_dimension(row.get::<_, Option<i64>>(2).map_err(sqlite)?.or(row.get(10).map_err(sqlite)?))?,
         metric: recorded.as_deref().map_or(Some(Metric::L2), Metric::from_name),
         metadata_segment: text(6)?,
         vector_segment: text(7)?,

@@ -1,5 +1,8 @@
-//! Chroma palaces: a directory as Chroma 0.5 to 1.5 leaves it, read without Chroma and never written.
+//! Chroma palaces: a directory as Chroma 0.5 to 1.5 leaves it, read without Chroma and never written; and a Chroma
+//! server, read and written.
 //!
+//! * `server`: a server's palaces; [`ChromaServerBackend`] speaks to it.
+//! * `directory`: a directory as target, written by a Chroma server of ours for as long as it is open.
 //! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
 //! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
 //! * `head`: the first bytes of that file; `writer_lock`: the lock MemPalace takes to write.
@@ -14,13 +17,16 @@
 
 mod catalog;
 mod connection;
+mod directory;
 mod feed;
 mod head;
 mod layout;
 mod palace;
 mod read;
+mod server;
 mod sidecar;
 mod writer_lock;
 
 pub use palace::ChromaBackend;
+pub use server::{ChromaServerBackend, Credentials, ServerOptions};
 pub use writer_lock::{Freeze, freeze};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-const FILE: &str = "mempalace_embedder.json";
+pub(crate) const FILE: &str = "mempalace_embedder.json";
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The recorded identities by collection. A missing or damaged file records none, a damaged entry is left out.

@@ -5,10 +5,11 @@ use crate::home::directory::{self, Standing};
 use crate::home::store::{Address, address};
 use crate::maintenance::{self, Upkeep};
 use crate::palace::LancePalace;
+use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Descriptor, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, Descriptor, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
+    PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +55,9 @@ impl LanceBackend {
             metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Version),
             fidelity: Fidelity::Exact,
+            conversions: &[],
+            readers: 2,
+            writers: 1,
         };
         Self { descriptor, sync, upkeep: Upkeep::default() }
     }
@@ -78,6 +82,17 @@ impl Backend for LanceBackend {
 
     fn detect(&self, path: &Path) -> bool {
         matches!(directory::look(path), Ok(Standing::Palace | Standing::Code(_)))
+    }
+
+    /// Of an object store only an attempt can tell.
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        let path = match (&palace.local_path, address(&palace.id)) {
+            (Some(path), _) => path.clone(),
+            (None, Address::Path(path)) => PathBuf::from(path),
+            _ => return Vec::new(),
+        };
+        let checked = tokio::task::spawn_blocking(move || preflight::of_directory(&path, purpose)).await;
+        checked.unwrap_or_default()
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {

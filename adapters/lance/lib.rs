@@ -8,7 +8,8 @@
 //!   `feed` tells two versions apart.
 //! * `durability`: Lance does not sync what it writes; this does, before anything is acknowledged. `retry` does again what
 //!   another writer came between.
-//! * `maintenance`: the kinds of maintenance; `state`: what the operator is told of a palace's condition.
+//! * `maintenance`: the kinds of maintenance; `state`: what the operator is told of a palace's condition;
+//!   `preflight`: what stands in the way of a copy.
 //! * `error`: the one place that reads Lance's errors.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout))]
 
@@ -25,6 +26,7 @@ mod layout;
 mod lookup;
 mod maintenance;
 mod palace;
+mod preflight;
 mod retry;
 mod scan;
 mod state;

@@ -66,6 +66,9 @@ impl MemoryBackend {
             metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Exact,
+            conversions: &[],
+            readers: 4,
+            writers: 4,
         };
         Self { descriptor, storage, faults }
     }

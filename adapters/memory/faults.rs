@@ -13,6 +13,8 @@ pub enum Point {
     BeforeApply,
     /// After a batch is applied: it is there, and the caller does not learn it.
     AfterApply,
+    /// Within a maintenance run: it has told its first step, and nothing is done.
+    Maintain,
 }
 
 /// What strikes.

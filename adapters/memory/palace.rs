@@ -1,6 +1,6 @@
 use crate::collection::MemoryCollection;
 use crate::content::StoredCollection;
-use crate::faults::Faults;
+use crate::faults::{Faults, Point};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, Error, ErrorKind, Health, LogEntry, MaintenanceKind,
@@ -144,6 +144,8 @@ impl Palace for MemoryPalace {
             return Err(error.in_palace(&self.palace));
         }
         let Some(_running) = self.stored.start(kind) else { return Ok(MaintenanceResult::already_running(kind)) };
+        progress.tell("looking for rows that were deleted", 0, None);
+        self.faults.pass(Point::Maintain).await?;
         Ok(self.compact(progress))
     }
 

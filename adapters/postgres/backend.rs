@@ -3,9 +3,11 @@ use crate::error::Place;
 use crate::layout::{Names, marker};
 use crate::maintenance;
 use crate::palace;
+use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Descriptor, Fidelity, Metric, OpenOptions, Palace, PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, Check, CollectionSpec, Conversion, Descriptor, Fidelity, Metric, OpenMode, OpenOptions,
+    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -92,6 +94,19 @@ impl PostgresBackend {
         let server = Server::new(options.dsn.clone(), timeouts, options.sessions, options.sessions);
         Self { descriptor: descriptor(), options, server }
     }
+
+    fn opening(&self, palace: &PalaceRef, mode: OpenMode) -> Result<palace::Opening> {
+        let place = Place::palace(palace);
+        let names = Names::of(palace, self.options.namespace.as_deref(), self.options.shared_namespace.as_deref());
+        Ok(palace::Opening {
+            names: names.map_err(|error| place.name(error))?,
+            local_path: palace.local_path.clone(),
+            mode,
+            server: self.server.clone(),
+            index_memory_mib: self.options.index_memory_mib,
+            place,
+        })
+    }
 }
 
 fn descriptor() -> Descriptor {
@@ -116,6 +131,9 @@ fn descriptor() -> Descriptor {
         metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
         capture: None,
         fidelity: Fidelity::Exact,
+        conversions: &[Conversion::NulInText],
+        readers: 4,
+        writers: 2,
     }
 }
 
@@ -130,22 +148,29 @@ impl Backend for PostgresBackend {
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
-        let place = Place::palace(palace);
-        let names = Names::of(palace, self.options.namespace.as_deref(), self.options.shared_namespace.as_deref());
-        let names = names.map_err(|error| place.name(error))?;
-        let opening = palace::Opening {
-            names,
-            local_path: palace.local_path.clone(),
-            mode: options.mode,
-            server: self.server.clone(),
-            index_memory_mib: self.options.index_memory_mib,
-            place,
-        };
-        Ok(Arc::new(opening.open().await?))
+        Ok(Arc::new(self.opening(palace, options.mode)?.open().await?))
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        match self.opening(palace, OpenMode::Read) {
+            Ok(opening) => preflight::checks(&opening, purpose, self.options.sessions).await,
+            Err(error) => vec![Check::fails("names", error.what(), error.advice())],
+        }
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        preflight::remarks(spec)
+    }
+
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        // Neither need be whole for this: a target may not be there yet.
+        let staging = self.opening(staging, OpenMode::Write)?.open().await?;
+        let target = self.opening(target, OpenMode::Write)?.unopened().await?;
+        palace::replace(&target, &staging.0).await
     }
 
     async fn close_palace(&self, _palace: &PalaceRef) -> Result<()> {
         self.server.forget();
-        Ok(())
+        self.server.stopped().await
     }
 }

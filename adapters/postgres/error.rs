@@ -96,6 +96,7 @@ fn explanation(code: &SqlState) -> Option<&'static str> {
         }
         SqlState::QUERY_CANCELED => Some("it took longer than allowed, or was cancelled on the server"),
         SqlState::LOCK_NOT_AVAILABLE => Some("another session holds a lock on the table"),
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST => Some("something of the operator's, a view say, depends on it"),
         _ => None,
     }
 }
@@ -115,6 +116,7 @@ fn kind_of(said: &DbError) -> ErrorKind {
         | SqlState::T_R_SERIALIZATION_FAILURE
         | SqlState::T_R_DEADLOCK_DETECTED => ErrorKind::Busy,
         SqlState::INSUFFICIENT_PRIVILEGE | SqlState::READ_ONLY_SQL_TRANSACTION => ErrorKind::PermissionDenied,
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST => ErrorKind::InUse,
         SqlState::INVALID_CATALOG_NAME => ErrorKind::PalaceNotFound,
         SqlState::UNDEFINED_TABLE => ErrorKind::CollectionNotInitialized,
         SqlState::UNDEFINED_COLUMN => ErrorKind::UnsupportedFormat,

@@ -60,7 +60,9 @@ pub fn operator_sentence(kind: ErrorKind) -> &'static str {
         ErrorKind::UnsupportedFilter => "Use the operators $eq, $ne, $in, $nin, $and, $or and $contains.",
         ErrorKind::UnsupportedMaintenanceKind => "Choose one of the kinds the backend advertises; nothing was changed.",
         ErrorKind::IdExists => "Upsert the rows to replace those that are there; nothing was written.",
-        ErrorKind::RowRefused => "Correct the row, or leave it out.",
+        ErrorKind::RowRefused => {
+            "Correct the row, leave it out with --where, or let it be set aside with --max-dead-letters."
+        }
         ErrorKind::BackendVersionMismatch => "Use an adapter built for this version of Palanquin.",
         ErrorKind::BackendClosed => "Open the palace again.",
         ErrorKind::PermissionDenied => "Grant the access and run the same command again.",

@@ -1,6 +1,6 @@
 use super::{
-    Capabilities, CaptureLevel, Check, EmbedderIdentity, Error, ErrorKind, Fidelity, MaintenanceKind, Metric, Palace,
-    PalaceRef, Purpose, Result, SpecVersion,
+    Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, EmbedderIdentity, Error, ErrorKind, Fidelity,
+    MaintenanceKind, Metric, Palace, PalaceRef, Purpose, Result, SpecVersion,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -23,6 +23,13 @@ pub struct Descriptor {
     pub capture: Option<CaptureLevel>,
     /// How faithfully vectors come back.
     pub fidelity: Fidelity,
+    /// What it forces on rows it could not hold otherwise; core makes these before it writes.
+    pub conversions: &'static [Conversion],
+    /// Scans of one collection that run faster at the same time than one after the other.
+    pub readers: usize,
+    /// Batches that one collection takes faster at the same time than one after the other; 1 where writers of one
+    /// collection wait for each other.
+    pub writers: usize,
 }
 
 impl Descriptor {
@@ -81,6 +88,30 @@ pub trait Backend: Send + Sync + 'static {
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
         let _ = (palace, purpose);
         Vec::new()
+    }
+
+    /// What only this store can tell of a collection that is to be made in it: that it is too wide for its index, say. No
+    /// I/O. Of what it could not hold at all it says so here too.
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        let _ = spec;
+        Vec::new()
+    }
+
+    /// Puts one palace in another's place: what was in `target` is gone and `target` holds what `staging` held, which is
+    /// no palace any more. All at once: a crash leaves the one or the other, never a mixture; durable when it returns.
+    /// Handles on either are to be closed before, and opened anew after. The rows are not looked at: that what is in
+    /// `staging` is what should be there was verified before.
+    ///
+    /// Asked again after its answer was lost, it finds no `staging`; whether it was done is told by `target`.
+    ///
+    /// # Errors
+    /// `PalaceNotFound` where nothing is at `staging`; `InvalidRequest` for two palaces that cannot be exchanged;
+    /// `Busy` while others hold either; `UnsupportedCapability` from a store whose palaces are directories, which are
+    /// exchanged as such.
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        let _ = staging;
+        let detail = format!("backend {} does not put one palace in another's place", self.descriptor().name);
+        Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target))
     }
 
     /// Lets go of whatever is kept open for a palace; safe for one that was never opened (§2.6). Handles on it answer

@@ -134,6 +134,16 @@ impl Error {
         self
     }
 
+    /// Names the row, unless what happened names it already.
+    pub fn of_row(mut self, id: &str) -> Self {
+        let shown: String = id.chars().take(200).collect();
+        let quoted = format!("{shown:?}");
+        if !self.0.detail.contains(&quoted) {
+            self.0.detail = format!("row {quoted}: {}", self.0.detail);
+        }
+        self
+    }
+
     /// Keeps the cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());

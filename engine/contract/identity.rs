@@ -61,6 +61,18 @@ pub enum IdentityState {
     Unknown,
 }
 
+/// How it is known which model made a collection's vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKnownBy {
+    /// It is recorded with them.
+    Recorded,
+    /// The operator said so.
+    Operator,
+    /// Nobody knows.
+    Unknown,
+}
+
 impl fmt::Display for IdentityState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-use super::EmbedderIdentity;
+use super::{EmbedderIdentity, ModelKnownBy};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -21,6 +21,9 @@ pub struct MigrationRecord {
     pub lossless: bool,
     /// Whether both ends were found equal, row for row.
     pub verified: bool,
+    /// Whether the target embedded the documents anew, in place of the vectors that were copied.
+    #[serde(default)]
+    pub re_embedded: bool,
     /// Flags that overrode a refusal.
     pub flags: Vec<String>,
     /// One entry per collection copied.
@@ -38,6 +41,9 @@ pub struct RecordedCollection {
     pub source_model: Option<EmbedderIdentity>,
     /// Model recorded at the target.
     pub target_model: Option<EmbedderIdentity>,
+    /// How it is known which model that is; records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_known_by: Option<ModelKnownBy>,
     /// Which copy of that name it is.
     pub incarnation: Option<String>,
 }
@@ -81,6 +87,11 @@ impl LogEntry {
         self.as_migration().is_some_and(|known| {
             known.link == record.link && known.verified == record.verified && known.collections == record.collections
         })
+    }
+
+    /// Whether both record the same, whenever.
+    pub fn is_the_same_as(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.details == other.details
     }
 
     fn new(kind: &str, details: Value) -> Self {

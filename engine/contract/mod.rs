@@ -7,7 +7,8 @@
 //! do better.
 //!
 //! # Writing an adapter
-//! 1. Declare what the store can do in a [`Descriptor`]: tokens ([`token`]), [`MaintenanceKind`]s, metrics, [`Fidelity`].
+//! 1. Declare what the store can do in a [`Descriptor`]: tokens ([`token`]), [`MaintenanceKind`]s, metrics, [`Fidelity`],
+//!    the [`Conversion`]s without which it cannot hold some rows, how many scans and writers of a collection it takes at once.
 //!    Advertise nothing that does not hold: the contract suite (crate `palanquin-contract`) checks each token both ways.
 //! 2. Implement the three traits. What every store has in common is kept by [`enforce`](enforce()), through which core
 //!    uses every backend: spec version (§9), namespaces (§2.2), closed handles (§2.6), read-only palaces, embedder
@@ -26,6 +27,7 @@ mod backend;
 mod capability;
 mod change;
 mod collection;
+mod conversion;
 mod enforce;
 mod error;
 mod filter;
@@ -49,12 +51,13 @@ pub use backend::{Backend, Descriptor, OpenMode, OpenOptions};
 pub use capability::{Capabilities, CaptureLevel, Fidelity, token};
 pub use change::{Applied, ChangeBatch, Cursor, FeedHead, Patch, WriteMode};
 pub use collection::Collection;
+pub use conversion::Conversion;
 pub use enforce::{enforce, set_embedder};
 pub(crate) use error::kind_of_io;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{Filter, Test};
 pub use health::{Condition, Finding, Health, Severity};
-pub use identity::{EmbedderIdentity, IdentityState};
+pub use identity::{EmbedderIdentity, IdentityState, ModelKnownBy};
 pub use key_range::KeyRange;
 pub use lists::{RowLists, RowUpdates};
 pub use lookup::{GetRequest, GetResult, Include, Metadata, QueryRequest, QueryResult, Selection};

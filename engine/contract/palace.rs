@@ -33,7 +33,8 @@ pub trait Palace: Send + Sync {
     /// Runs an advertised maintenance kind over the palace (§7.3) and returns once it is done and durable. Runs of one
     /// kind are serialised across handles and processes: the second caller learns
     /// [`AlreadyRunning`](super::MaintenanceStatus::AlreadyRunning) at once and must not try again by itself.
-    /// Cancelling the future leaves the palace whole.
+    /// Cancelling the future leaves the palace whole; what the store still does for it has ended when [`Self::close`]
+    /// returns.
     ///
     /// # Errors
     /// `UnsupportedMaintenanceKind` for a kind that is not advertised.
@@ -66,7 +67,8 @@ pub trait Palace: Send + Sync {
         Err(Error::new(ErrorKind::UnsupportedCapability, "this backend keeps no migration log"))
     }
 
-    /// Lets go of what the handle keeps open (§2.6). What follows answers `BackendClosed`, which
+    /// Lets go of what the handle keeps open (§2.6), and returns once nothing runs any more that was begun through it and
+    /// cancelled. What follows answers `BackendClosed`, which
     /// [`enforce`](super::enforce()) sees to.
     async fn close(&self) -> Result<()> {
         Ok(())

@@ -17,17 +17,46 @@ impl LinkLock {
     /// # Errors
     /// `Locked` with the holder's process id.
     pub fn acquire(state: &Path, spec: &LinkSpec, further: &[&str]) -> Result<Self, JournalError> {
-        let id = spec.id();
-        let mut files = vec![lock(state, &format!("link-{id}.lock"), || format!("link {id}"))?];
-        let mut targets: Vec<&str> = further.iter().copied().chain([spec.target.as_str()]).collect();
-        targets.sort_unstable();
-        targets.dedup();
-        for target in targets {
-            let hash = blake3::hash(target.as_bytes()).to_hex();
-            files.push(lock(state, &format!("target-{}.lock", &hash[..12]), || format!("target {target}"))?);
-        }
-        Ok(Self { _files: files })
+        let files: Result<_, _> =
+            names(spec, further).into_iter().map(|(name, what)| lock(state, &name, || what)).collect();
+        Ok(Self { _files: files? })
     }
+
+    /// Who holds one of them now: what is held, and the process. Makes and changes nothing.
+    ///
+    /// # Errors
+    /// If the files cannot be read.
+    pub fn holder(state: &Path, spec: &LinkSpec, further: &[&str]) -> Result<Option<(String, String)>, JournalError> {
+        for (name, what) in names(spec, further) {
+            let path = state.join("locks").join(name);
+            let io = |source| JournalError::Io { path: path.clone(), source };
+            let mut file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io(error)),
+            };
+            if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(io)?;
+                return Ok(Some((what, pid.trim().to_owned())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Files that stand for the link and for each address, each with what it stands for.
+fn names(spec: &LinkSpec, further: &[&str]) -> Vec<(String, String)> {
+    let id = spec.id();
+    let mut targets: Vec<&str> = further.iter().copied().chain([spec.target.as_str()]).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let of_target = |target: &str| {
+        let hash = blake3::hash(target.as_bytes()).to_hex();
+        (format!("target-{}.lock", &hash[..12]), format!("target {target}"))
+    };
+    let link = (format!("link-{id}.lock"), format!("link {id}"));
+    std::iter::once(link).chain(targets.into_iter().map(of_target)).collect()
 }
 
 fn lock(state: &Path, name: &str, what: impl FnOnce() -> String) -> Result<File, JournalError> {
@@ -73,7 +102,11 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+        let ours = Some(std::process::id().to_string());
+        let holder = |spec: &LinkSpec| LinkLock::holder(state.path(), spec, &[]).unwrap();
+        assert_eq!(holder(&spec("b")).map(|(_, pid)| pid), ours);
         drop(held);
+        assert_eq!(holder(&spec("b")), None);
         LinkLock::acquire(state.path(), &spec("b"), &[]).unwrap();
     }
 }

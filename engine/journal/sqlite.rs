@@ -1,6 +1,10 @@
-use super::{Claim, Ending, Journal, JournalError};
-use crate::contract::Cursor;
-use crate::link::{LinkId, LinkSpec, Plan, Position, Positions};
+mod letters;
+#[cfg(test)]
+mod tests;
+
+use super::{Claim, DeadLetter, Ending, Journal, JournalError, KeptLetter, KnownLink, digests};
+use crate::contract::{Conversion, Cursor};
+use crate::link::{ConvertedRows, LinkId, LinkSpec, Plan, Position, Positions};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What makes each format out of the one before it; a journal's format is how many of them it has had.
-const FORMATS: [&str; 1] = ["
+const FORMATS: [&str; 3] = [
+    "
 CREATE TABLE link (
     id TEXT PRIMARY KEY, spec TEXT NOT NULL, epoch INTEGER NOT NULL, plan TEXT, ending TEXT
 ) STRICT, WITHOUT ROWID;
@@ -22,7 +27,10 @@ CREATE TABLE feed (
     link TEXT NOT NULL REFERENCES link(id) ON DELETE CASCADE, collection INTEGER NOT NULL, cursor TEXT NOT NULL,
     PRIMARY KEY (link, collection)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    letters::TABLES,
+    digests::FORMAT,
+];
 const FORMAT: i64 = FORMATS.len() as i64;
 
 /// The journal of one machine: one SQLite file, mode 0600, each call one durable transaction.
@@ -53,7 +61,7 @@ impl SqliteJournal {
     }
 
     /// Runs one transaction on a thread that may block.
-    async fn transact<T: Send + 'static>(
+    pub(super) async fn transact<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, JournalError> {
@@ -74,7 +82,7 @@ impl SqliteJournal {
 }
 
 /// Why a transaction was given up; the path is added outside.
-enum Refusal {
+pub(super) enum Refusal {
     Sqlite(rusqlite::Error),
     Unreadable(&'static str, serde_json::Error),
     Of(JournalError),
@@ -105,7 +113,7 @@ fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Refuses writers whose claim was overtaken.
-fn fence(transaction: &Transaction<'_>, link: &LinkId, epoch: u64) -> Result<(), Refusal> {
+pub(super) fn fence(transaction: &Transaction<'_>, link: &LinkId, epoch: u64) -> Result<(), Refusal> {
     let current: Option<u64> =
         transaction.query_row("SELECT epoch FROM link WHERE id = ?1", [&link.0], |row| row.get(0)).optional()?;
     if current == Some(epoch) { Ok(()) } else { Err(Refusal::Of(JournalError::Fenced(link.clone()))) }
@@ -214,6 +222,68 @@ impl Journal for SqliteJournal {
         .await
     }
 
+    async fn links(&self) -> Result<Vec<KnownLink>, JournalError> {
+        self.transact(letters::links).await
+    }
+
+    async fn set_aside(&self, link: &LinkId, epoch: u64, letters: &[DeadLetter]) -> Result<(), JournalError> {
+        let (link, letters) = (link.clone(), letters.to_vec());
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            Ok(letters::set_aside(transaction, &link, &letters)?)
+        })
+        .await
+    }
+
+    async fn release(&self, link: &LinkId, epoch: u64, collection: &str, ids: &[String]) -> Result<u64, JournalError> {
+        let (link, collection, ids) = (link.clone(), collection.to_owned(), ids.to_vec());
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            Ok(letters::release(transaction, &link, &collection, &ids)?)
+        })
+        .await
+    }
+
+    async fn dead_letters(&self, link: &LinkId) -> Result<Vec<KeptLetter>, JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| Ok(letters::list(transaction, &link)?)).await
+    }
+
+    async fn dead_letter(&self, link: &LinkId, collection: &str, id: &str) -> Result<Option<DeadLetter>, JournalError> {
+        let (link, collection, id) = (link.clone(), collection.to_owned(), id.to_owned());
+        self.transact(move |transaction| Ok(letters::one(transaction, &link, &collection, &id)?)).await
+    }
+
+    async fn note_converted(
+        &self,
+        link: &LinkId,
+        epoch: u64,
+        collection: &str,
+        rows: &[(Conversion, String)],
+    ) -> Result<(), JournalError> {
+        let (link, collection, rows) = (link.clone(), collection.to_owned(), rows.to_vec());
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            Ok(letters::note_converted(transaction, &link, &collection, &rows)?)
+        })
+        .await
+    }
+
+    async fn converted(&self, link: &LinkId) -> Result<Vec<ConvertedRows>, JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| Ok(letters::converted(transaction, &link)?)).await
+    }
+
+    async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
+        let link = link.clone();
+        self.transact(move |transaction| {
+            fence(transaction, &link, epoch)?;
+            transaction.execute("UPDATE link SET ending = NULL WHERE id = ?1", [&link.0])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
         let link = link.clone();
         self.transact(move |transaction| {
@@ -222,73 +292,5 @@ impl Journal for SqliteJournal {
             Ok(())
         })
         .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::link::LinkKind;
-
-    fn spec() -> LinkSpec {
-        LinkSpec::new(LinkKind::Migrate, "s", "t")
-    }
-
-    fn plan() -> Plan {
-        Plan { collections: vec![], without_dimension: vec!["empty".into()] }
-    }
-
-    fn at(upto: &str, rows: u64) -> Position {
-        Position { upto: Some(upto.into()), rows, bytes: rows * 10, done: false }
-    }
-
-    #[tokio::test]
-    async fn a_claim_finds_what_was_stored() {
-        let state = tempfile::tempdir().unwrap();
-        let journal = SqliteJournal::open(state.path()).unwrap();
-        let first = journal.claim(&spec()).await.unwrap();
-        assert_eq!(first.plan, None);
-        journal.store_plan(&first.link, first.epoch, &plan()).await.unwrap();
-        journal.advance(&first.link, first.epoch, &[(0, 1, at("m", 5))], &[(0, Cursor("c".into()))]).await.unwrap();
-        drop(journal);
-        let again = SqliteJournal::open(state.path()).unwrap().claim(&spec()).await.unwrap();
-        assert_eq!(again.plan, Some(plan()));
-        assert_eq!(again.positions.partition(0, 1), at("m", 5));
-        assert_eq!(again.positions.feed(0), Some(&Cursor("c".into())));
-        assert_eq!(again.ending, None);
-    }
-
-    #[tokio::test]
-    async fn an_older_claim_is_fenced_out() {
-        let state = tempfile::tempdir().unwrap();
-        let journal = SqliteJournal::open(state.path()).unwrap();
-        let old = journal.claim(&spec()).await.unwrap();
-        let new = journal.claim(&spec()).await.unwrap();
-        let refused = journal.advance(&old.link, old.epoch, &[(0, 0, at("a", 1))], &[]).await;
-        assert!(matches!(refused, Err(JournalError::Fenced(_))), "{refused:?}");
-        journal.advance(&new.link, new.epoch, &[(0, 0, at("a", 1))], &[]).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_plan_is_stored_once_and_positions_never_go_back() {
-        let state = tempfile::tempdir().unwrap();
-        let journal = SqliteJournal::open(state.path()).unwrap();
-        let claim = journal.claim(&spec()).await.unwrap();
-        journal.store_plan(&claim.link, claim.epoch, &plan()).await.unwrap();
-        let again = journal.store_plan(&claim.link, claim.epoch, &plan()).await;
-        assert!(matches!(again, Err(JournalError::PlanExists(_))));
-        for position in [at("m", 5), at("a", 1)] {
-            journal.advance(&claim.link, claim.epoch, &[(0, 0, position)], &[]).await.unwrap();
-        }
-        assert_eq!(journal.claim(&spec()).await.unwrap().positions.partition(0, 0), at("m", 5));
-    }
-
-    #[tokio::test]
-    async fn a_journal_of_a_newer_version_is_refused() {
-        let state = tempfile::tempdir().unwrap();
-        drop(SqliteJournal::open(state.path()).unwrap());
-        let path = state.path().join("journal.sqlite3");
-        Connection::open(path).unwrap().pragma_update(None, "user_version", FORMAT + 1).unwrap();
-        assert!(matches!(SqliteJournal::open(state.path()), Err(JournalError::Newer { .. })));
     }
 }

@@ -9,6 +9,8 @@ pub struct Account {
     pub phases: Vec<PhaseTime>,
     /// What the target could not hold as it was, and was changed.
     pub conversions: Vec<ConvertedRows>,
+    /// Rows that came with a vector their collection had lost.
+    pub salvaged: Vec<SalvagedRows>,
     /// Rows that were set aside.
     pub dead_letters: Vec<SetAside>,
     /// The target's state before its maintenance after the copy, and after it; empty where there was none.
@@ -56,6 +58,22 @@ pub struct ConvertedRows {
     pub collection: String,
     /// What was done, as a sentence.
     pub conversion: String,
+    /// How many rows.
+    pub count: u64,
+    /// Their ids, as many as are worth listing.
+    pub ids: Vec<String>,
+}
+
+/// Rows of a collection whose vector the collection itself had lost, and that were given one that was found elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalvagedRows {
+    /// The collection, by its name in the source.
+    pub collection: String,
+    /// Where their vectors were found, as the store calls that.
+    pub origin: String,
+    /// Whether it is known that nothing was done to the rows since that was written; if not, the vectors may be of
+    /// content the rows had before.
+    pub is_current: bool,
     /// How many rows.
     pub count: u64,
     /// Their ids, as many as are worth listing.

@@ -40,6 +40,8 @@ pub enum Input {
         /// Whether they hold the same rows.
         equal: bool,
     },
+    /// The target's maintenance has ended, whatever came of it.
+    Maintained,
     /// The feed's end was reached for the first time since the work began.
     CaughtUp,
     /// Rows became durable.
@@ -99,6 +101,7 @@ enum Wanted {
 #[derive(Clone, Debug)]
 pub struct Machine {
     kind: LinkKind,
+    maintains: bool,
     state: LinkState,
     in_hand: bool,
     wanted: Option<Wanted>,
@@ -108,7 +111,18 @@ pub struct Machine {
 impl Machine {
     /// A link that has not begun.
     pub fn new(kind: LinkKind) -> Self {
-        Self { kind, state: LinkState::Planned, in_hand: false, wanted: None, attempt: 0 }
+        Self { kind, maintains: false, state: LinkState::Planned, in_hand: false, wanted: None, attempt: 0 }
+    }
+
+    /// Whether a verified copy is followed by maintenance of its target.
+    #[must_use]
+    pub fn with_maintenance(self, wanted: bool) -> Self {
+        Self { maintains: wanted, ..self }
+    }
+
+    /// Whether this comparison would be followed by maintenance. Indexes over rows that differ would be built in vain.
+    pub fn maintains_after(&self, equal: bool) -> bool {
+        self.maintains && equal
     }
 
     /// Where it is.
@@ -153,9 +167,12 @@ impl Machine {
             }
             Input::Verified { equal } if self.is_doing(Phase::Verifying) => {
                 self.in_hand = false;
-                self.wanted = None;
-                self.state = LinkState::Done { verified: equal };
-                vec![Effect::End(if equal { Outcome::Verified } else { Outcome::Different })]
+                self.attempt = 0;
+                if self.maintains_after(equal) { self.go_on(Phase::Maintaining) } else { self.done(equal) }
+            }
+            Input::Maintained if self.is_doing(Phase::Maintaining) => {
+                self.in_hand = false;
+                self.done(true)
             }
             Input::CaughtUp if self.is_doing(Phase::CatchingUp) => {
                 if let LinkState::Working { phase } = &mut self.state {
@@ -188,6 +205,12 @@ impl Machine {
         self.state = LinkState::Working { phase };
         self.in_hand = true;
         vec![Effect::Begin(phase)]
+    }
+
+    fn done(&mut self, equal: bool) -> Vec<Effect> {
+        self.wanted = None;
+        self.state = LinkState::Done { verified: equal };
+        vec![Effect::End(if equal { Outcome::Verified } else { Outcome::Different })]
     }
 
     /// The next phase, unless the operator wants something else.
@@ -330,6 +353,31 @@ mod tests {
     }
 
     #[test]
+    fn maintenance_follows_an_equal_comparison_and_no_other() {
+        let verifying = || {
+            let mut machine = copying(LinkKind::Migrate).with_maintenance(true);
+            machine.handle(Input::Copied);
+            machine
+        };
+        let mut equal = verifying();
+        assert_eq!(equal.handle(Input::Verified { equal: true }), [Effect::Begin(Phase::Maintaining)]);
+        assert_eq!(equal.handle(Input::Maintained), [Effect::End(Outcome::Verified)]);
+        assert_eq!(verifying().handle(Input::Verified { equal: false }), [Effect::End(Outcome::Different)]);
+    }
+
+    #[test]
+    fn interrupted_maintenance_begins_again_with_a_check() {
+        let mut machine = copying(LinkKind::Migrate).with_maintenance(true);
+        machine.handle(Input::Copied);
+        machine.handle(Input::Verified { equal: true });
+        assert_eq!(machine.handle(Input::Pause), [Effect::Stop]);
+        machine.handle(Input::Stopped);
+        assert_eq!(machine.state(), &LinkState::Paused { phase: Phase::Maintaining });
+        assert_eq!(machine.handle(Input::Resume), [Effect::Begin(Phase::Checking)]);
+        assert_eq!(machine.handle(Input::Checked { copied: true }), [Effect::Begin(Phase::Verifying)]);
+    }
+
+    #[test]
     fn a_mirror_goes_live_and_stays() {
         let mut machine = copying(LinkKind::Mirror);
         assert_eq!(machine.handle(Input::Copied), [Effect::Begin(Phase::CatchingUp)]);
@@ -387,10 +435,11 @@ mod tests {
     fn under_any_inputs_there_is_one_work_in_hand_at_most_and_no_unearned_end() {
         for seed in 0..2_000u64 {
             let mut rng = StdRng::seed_from_u64(seed);
-            let mut machine = Machine::new(if rng.random() { LinkKind::Migrate } else { LinkKind::Mirror });
+            let kind = if rng.random() { LinkKind::Migrate } else { LinkKind::Mirror };
+            let mut machine = Machine::new(kind).with_maintenance(rng.random());
             let (mut in_hand, mut drained, mut verified) = (false, false, false);
             for step in 0..60 {
-                let input = match rng.random_range(0..12) {
+                let input = match rng.random_range(0..13) {
                     0 => Input::Start,
                     1 => Input::Checked { copied: rng.random() },
                     2 => Input::Copied,
@@ -402,6 +451,7 @@ mod tests {
                     8 => Input::RetryDue,
                     9 => Input::Pause,
                     10 => Input::Resume,
+                    11 => Input::Maintained,
                     _ => Input::Drain,
                 };
                 verified |= matches!(input, Input::Verified { .. }) && machine.is_doing(Phase::Verifying);
@@ -412,6 +462,7 @@ mod tests {
                         Input::Checked { .. }
                             | Input::Copied
                             | Input::Verified { .. }
+                            | Input::Maintained
                             | Input::Failed(_)
                             | Input::Stopped
                     );

@@ -1,12 +1,15 @@
 //! A link carries one palace to another: what it is, what it has done, what it does next.
 //!
 //! [`LinkSpec`] says what was asked for. [`Plan`] fixes the partitions, once. [`Positions`] say how far each has
-//! durably gone. [`Machine`] decides what happens next from a [`LinkState`] and an input, without I/O and without a
-//! clock; the actors do what it says. [`Meter`] turns acknowledgements into rates and an ETA.
+//! durably gone. [`gate`] decides whether the copy may be made and what it may be called. [`Machine`] decides what happens
+//! next from a [`LinkState`] and an input, without I/O and without a clock; the actors do what it says. What a link carries
+//! of a collection, and as what, is told by [`as_copied`]. [`Meter`] turns acknowledgements into rates and an ETA.
 
 mod account;
+mod as_copied;
 mod backoff;
 mod event;
+pub mod gate;
 mod machine;
 mod meter;
 mod plan;
@@ -14,7 +17,8 @@ mod position;
 mod spec;
 mod state;
 
-pub use account::{Account, Carried, ConvertedRows, PhaseTime, SetAside};
+pub use account::{Account, Carried, ConvertedRows, PhaseTime, SalvagedRows, SetAside};
+pub use as_copied::{as_copied, passing};
 pub use backoff::Backoff;
 pub use event::Event;
 pub use machine::{Effect, Failure, Input, Machine, Outcome, Work};

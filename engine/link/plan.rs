@@ -15,6 +15,9 @@ pub struct Plan {
 pub struct CollectionPlan {
     /// How it is made in the target; its incarnation tells our collection from another's.
     pub spec: CollectionSpec,
+    /// Its name in the source, where it gets another one in the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// The source's incarnation when the plan was made.
     pub source_incarnation: Option<String>,
     /// Ranges that together cover every id there can be.
@@ -24,6 +27,11 @@ pub struct CollectionPlan {
 }
 
 impl CollectionPlan {
+    /// Its name in the source.
+    pub fn source_name(&self) -> &str {
+        self.renamed_from.as_deref().unwrap_or(&self.spec.name)
+    }
+
     /// Rows there were when it was planned.
     pub fn rows(&self) -> u64 {
         self.partitions.iter().map(|partition| partition.rows).sum()

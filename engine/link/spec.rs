@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +40,21 @@ pub struct LinkSpec {
     /// Names collections get in the target, by their names in the source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub renames: BTreeMap<String, String>,
+    /// A mirror that learns of changes by comparing every row (capture level `scan`) waits so long between two rounds,
+    /// in milliseconds; `None` follows the source's own feed. It is no part of the request's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_every_ms: Option<u64>,
     /// What the operator has allowed by name. It is no part of the request's identity: allowing something goes on with
     /// the same link.
     #[serde(default, skip_serializing_if = "Overrides::are_none")]
     pub overrides: Overrides,
+    /// The operator's word on which model made the source's vectors (§1.5); like what is allowed, no part of the
+    /// request's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The model of the configuration's embedder, which whoever opens the target searches with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<String>,
 }
 
 /// What the operator has allowed by name (§8); written into the record of the migration.
@@ -88,13 +100,21 @@ impl LinkSpec {
             collections: Vec::new(),
             filter: None,
             renames: BTreeMap::new(),
+            scan_every_ms: None,
             overrides: Overrides::default(),
+            model: None,
+            embedder: None,
         }
     }
 
     /// Whether all of the source is wanted: a part of it can never be called a lossless migration of the palace.
     pub fn is_of_the_whole_palace(&self) -> bool {
         self.collections.is_empty() && self.filter.is_none()
+    }
+
+    /// The wait between two rounds of a mirror that compares.
+    pub fn scan_every(&self) -> Option<Duration> {
+        self.scan_every_ms.map(Duration::from_millis)
     }
 
     /// The name a collection of the source has in the target.

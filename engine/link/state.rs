@@ -11,6 +11,10 @@ pub enum Phase {
     Copying,
     /// Comparing both ends row by row (migrate).
     Verifying,
+    /// Building the target's indexes and refreshing its statistics (migrate). After the comparison: maintenance changes
+    /// no row, so the proof holds, and neither a failure nor an interruption of it can stand between a copy and its
+    /// proof; before the end: nobody is told that the copy is finished while its searches are still slow.
+    Maintaining,
     /// Replaying what changed during the copy (mirror).
     CatchingUp,
     /// Following changes as they happen (mirror).
@@ -118,6 +122,7 @@ impl Phase {
             Self::Checking => "checking",
             Self::Copying => "copying",
             Self::Verifying => "verifying",
+            Self::Maintaining => "maintaining",
             Self::CatchingUp => "catching up",
             Self::Live => "live",
         }

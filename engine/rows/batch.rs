@@ -1,9 +1,10 @@
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use arrow_array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow_array::{Array, BooleanArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
 use std::sync::Arc;
 
 /// The schema rows travel in: `id` (not null), `document`, `metadata` (canonical JSON text, not null), `embedding`
@@ -29,9 +30,21 @@ pub struct RowSchemaError {
     problem: String,
 }
 
-/// Some rows of one collection.
+/// Some rows of one collection, and which of them have a vector that was salvaged.
 #[derive(Clone, Debug)]
-pub struct RowBatch(RecordBatch);
+pub struct RowBatch(RecordBatch, Vec<Salvaged>);
+
+/// A vector that the collection itself had lost, and that was found elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// Which row of the batch has it.
+    pub row: usize,
+    /// Where it was found, as the store calls that.
+    pub origin: Arc<str>,
+    /// Whether it is known that nothing was done to the row since that was written. If not, its content may have
+    /// changed, and the vector may be of the content before.
+    pub is_current: bool,
+}
 
 /// One row of a batch, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +83,18 @@ impl RowBatch {
         if vectors.value_type() != DataType::Float32 {
             return Err(problem("embedding", "does not hold f32"));
         }
-        Ok(Self(batch))
+        Ok(Self(batch, Vec::new()))
+    }
+
+    /// The same rows, of which these have a salvaged vector.
+    #[must_use]
+    pub fn with_salvaged(self, salvaged: Vec<Salvaged>) -> Self {
+        Self(self.0, salvaged)
+    }
+
+    /// Rows whose vector was salvaged.
+    pub fn salvaged(&self) -> &[Salvaged] {
+        &self.1
     }
 
     /// How many rows.
@@ -153,15 +177,39 @@ impl RowBatch {
         match batches {
             [] => Err(RowSchemaError { column: "*", problem: "no batch".to_owned() }),
             [one] => Ok(one.clone()),
-            [first, ..] => concat_batches(&first.0.schema(), batches.iter().map(|batch| &batch.0))
-                .map(Self)
-                .map_err(|error| RowSchemaError { column: "*", problem: error.to_string() }),
+            [first, ..] => {
+                let joined = concat_batches(&first.0.schema(), batches.iter().map(|batch| &batch.0))
+                    .map_err(|error| RowSchemaError { column: "*", problem: error.to_string() })?;
+                let (mut salvaged, mut before) = (Vec::new(), 0);
+                for batch in batches {
+                    salvaged.extend(batch.1.iter().cloned().map(|one| Salvaged { row: before + one.row, ..one }));
+                    before += batch.len();
+                }
+                Ok(Self(joined, salvaged))
+            }
         }
     }
 
     /// `length` rows from `offset`, without copying.
     pub fn slice(&self, offset: usize, length: usize) -> Self {
-        Self(self.0.slice(offset, length))
+        let within = self.1.iter().filter(|one| (offset..offset + length).contains(&one.row));
+        let salvaged = within.map(|one| Salvaged { row: one.row - offset, ..one.clone() }).collect();
+        Self(self.0.slice(offset, length), salvaged)
+    }
+
+    /// The rows for which `keep`, one per row, says so.
+    ///
+    /// # Errors
+    /// If there are not as many answers as rows.
+    pub fn kept(&self, keep: Vec<bool>) -> Result<Self, RowSchemaError> {
+        let mut salvaged = Vec::new();
+        for one in self.1.iter().filter(|one| keep.get(one.row) == Some(&true)) {
+            let row = keep[..one.row].iter().filter(|kept| **kept).count();
+            salvaged.push(Salvaged { row, ..one.clone() });
+        }
+        filter_record_batch(&self.0, &BooleanArray::from(keep))
+            .map(|rows| Self(rows, salvaged))
+            .map_err(|error| RowSchemaError { column: "*", problem: error.to_string() })
     }
 
     fn vectors(&self) -> &FixedSizeListArray {
@@ -233,5 +281,26 @@ impl RowBatchBuilder {
         );
         let batch = batch.map_err(|error| RowSchemaError { column: "*", problem: error.to_string() })?;
         RowBatch::try_new(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_salvaged_stays_with_its_row() {
+        let batch = |ids: [&str; 2], row: usize| {
+            let mut batch = RowBatchBuilder::with_capacity(2, 1);
+            for id in ids {
+                batch.push(Row { id, document: None, metadata: "{}", embedding: Some(&[1.0]) }).unwrap();
+            }
+            let salvaged = Salvaged { row, origin: "aside".into(), is_current: false };
+            batch.finish().unwrap().with_salvaged(vec![salvaged])
+        };
+        let joined = RowBatch::concat(&[batch(["a", "b"], 1), batch(["c", "d"], 0)]).unwrap();
+        let rows = |batch: &RowBatch| batch.salvaged().iter().map(|one| one.row).collect::<Vec<_>>();
+        assert_eq!(rows(&joined), [1, 2]);
+        assert_eq!((rows(&joined.slice(2, 2)), rows(&joined.slice(0, 1))), (vec![0], vec![]));
     }
 }

@@ -105,7 +105,9 @@ fn copy(runtime: &Arc<Runtime>, source: &Path, target: &Path, verified: bool) ->
     let (source, target) =
         (end(from, source, Arc::new(ChromaBackend::new())), end(to, target, Arc::new(LanceBackend::new())));
     let began = Instant::now();
-    engine.start_link(StartLink { spec, source, target, options: LinkOptions::default(), lock: None }).unwrap();
+    engine
+        .start_link(StartLink { spec, source, target, options: LinkOptions::default(), replaces: None, lock: None })
+        .unwrap();
     let mut board = engine.board();
     let rows = runtime.block_on(async {
         let copied = board.wait_for(|snapshot| {

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use palanquin_engine::contract::{Backend, PalaceRef};
+use palanquin_engine::contract::{Backend, Metadata, PalaceRef};
 use std::sync::Arc;
 
 /// A fresh piece of storage for one test, and the adapter under test on it. Only two methods are needed.
@@ -63,12 +63,22 @@ pub struct Limits {
     pub nul: NulInText,
     /// Rows of the largest batch that is tried.
     pub largest_batch: usize,
+    /// Whether a row may be without a vector; if not, one that is must be refused by name.
+    pub rows_without_vector: bool,
+    /// Which metadata a row may have; what is not held must be refused by name. Asked of one key at a time too.
+    pub holds: fn(&Metadata) -> bool,
 }
 
 impl Default for Limits {
-    /// Any width, NUL kept, 100 000 rows.
+    /// Any width, NUL kept, 100 000 rows, rows without vectors, any metadata.
     fn default() -> Self {
-        Self { widest: u32::MAX, nul: NulInText::Kept, largest_batch: 100_000 }
+        Self {
+            widest: u32::MAX,
+            nul: NulInText::Kept,
+            largest_batch: 100_000,
+            rows_without_vector: true,
+            holds: |_| true,
+        }
     }
 }
 

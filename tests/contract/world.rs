@@ -1,7 +1,8 @@
+use crate::rows::{Written, row};
 use crate::{Limits, Store};
 use palanquin_engine::contract::{
-    Backend, Collection, CollectionSpec, Descriptor, EmbedderIdentity, Error, ErrorKind, Fidelity, Metric, OpenMode,
-    OpenOptions, Palace, PalaceRef, Result, enforce,
+    Backend, Collection, CollectionSpec, Descriptor, EmbedderIdentity, Error, ErrorKind, Fidelity, Metadata, Metric,
+    OpenMode, OpenOptions, Palace, PalaceRef, Result, enforce,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -35,6 +36,25 @@ impl World {
 
     pub(crate) fn backend(&self) -> &dyn Backend {
         self.backend.as_ref()
+    }
+
+    /// A row with nothing but an id; with a vector too where the store holds none without.
+    pub(crate) fn row(&self, id: impl Into<String>) -> Written {
+        let bare = row(id);
+        if self.limits().rows_without_vector { bare } else { bare.vector([1.0; WIDTH as usize]) }
+    }
+
+    /// The rows as the store can hold them: without the metadata it cannot, with a vector if they must have one.
+    pub(crate) fn fitted(&self, rows: Vec<Written>) -> Vec<Written> {
+        let limits = self.limits();
+        let fit = |mut row: Written| {
+            row.metadata.retain(|key, value| (limits.holds)(&Metadata::from_iter([(key.clone(), value.clone())])));
+            if !limits.rows_without_vector {
+                row.embedding.get_or_insert_with(|| vec![1.0; WIDTH as usize]);
+            }
+            row
+        };
+        rows.into_iter().map(fit).collect()
     }
 
     /// A backend on the same storage that shares nothing else.

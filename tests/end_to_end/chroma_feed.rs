@@ -101,7 +101,7 @@ fn dumped(row: Row<'_>) -> DumpedRow {
     DumpedRow { document: row.document.map(str::to_owned), metadata: row.metadata.to_owned(), embedding }
 }
 
-type Rows = BTreeMap<(String, String), DumpedRow>;
+pub(crate) type Rows = BTreeMap<(String, String), DumpedRow>;
 
 /// A target that follows one collection.
 struct Mirror {
@@ -150,7 +150,7 @@ async fn open(backend: &ChromaBackend, palace: &Path, name: &str) -> Arc<dyn Col
 }
 
 /// Everything the palace holds, read by somebody who has never seen it.
-async fn everything(palace: &Path) -> Rows {
+pub(crate) async fn everything(palace: &Path) -> Rows {
     let mut rows = Rows::new();
     for name in COLLECTIONS {
         let collection = open(&ChromaBackend::new(), palace, name).await;
@@ -163,7 +163,7 @@ async fn everything(palace: &Path) -> Rows {
 
 /// Equal but for the last bits of a vector: Chroma rounds it when it moves it from the log to the index.
 #[track_caller]
-fn assert_equal(found: &Rows, expected: &Rows, when: &str) {
+pub(crate) fn assert_equal(found: &Rows, expected: &Rows, when: &str) {
     assert!(found.keys().eq(expected.keys()), "{when}: {} rows instead of {}", found.len(), expected.len());
     for (key, row) in found {
         let expected = &expected[key];

@@ -149,5 +149,5 @@ fn backends_are_listed_with_what_they_can_do() {
             serde_json::from_str::<Value>(line).expect("JSON")["backend"]["name"].as_str().expect("a name").to_owned()
         })
         .collect();
-    assert_eq!(names, ["chroma", "lance", "postgres"]);
+    assert_eq!(names, ["chroma", "chroma_server", "lance", "postgres"]);
 }

@@ -1,7 +1,10 @@
 use crate::real_palace::assert_equal_to_dump;
+use palanquin_engine::journal::{Journal, SqliteJournal};
+use palanquin_engine::link::Plan;
 use palanquin_tests::{Program, Scratch, read_lance};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -9,7 +12,7 @@ const KILLS: u32 = 20;
 const SEED: u64 = 20_260_301;
 
 /// Starts the copy, kills it at the moment given, and says whether it was still running.
-fn kill_at(moment: Duration, copy: Program) -> bool {
+pub(crate) fn kill_at(moment: Duration, copy: Program) -> bool {
     // A credit of half a megabyte makes commits of some hundred rows, so that there is much to be killed in.
     let (mut child, lines) = copy.arg("--credit").arg("512KiB").start();
     let deadline = Instant::now() + moment;
@@ -29,6 +32,14 @@ fn kill_at(moment: Duration, copy: Program) -> bool {
     }
 }
 
+/// The plan of the link to that target, if it has got one stored.
+fn plan_of(state: &Path, target: &Path) -> Option<Plan> {
+    let journal = SqliteJournal::open(state).unwrap();
+    let links = tokio::runtime::Runtime::new().unwrap().block_on(journal.links()).unwrap();
+    let target = format!("lance:{}", target.display());
+    links.into_iter().find(|link| link.spec.target == target)?.plan
+}
+
 #[test]
 fn a_copy_killed_at_any_moment_is_continued_by_the_same_command() {
     println!("seed {SEED}");
@@ -45,7 +56,11 @@ fn a_copy_killed_at_any_moment_is_continued_by_the_same_command() {
         let target = scratch.path(&format!("target-{number}"));
         let moment = whole.mul_f64(rng.random_range(0.02..0.98));
         struck += u32::from(kill_at(moment, Program::migrate(&source, &target, &scratch.path("state"))));
+        let planned = plan_of(&scratch.path("state"), &target);
         let run = Program::migrate(&source, &target, &scratch.path("state")).run();
+        let plan = plan_of(&scratch.path("state"), &target);
+        assert!(planned.is_none() || planned == plan, "kill {number}: planned anew");
+        assert!(plan.is_some_and(|plan| plan.collections.iter().any(|c| c.partitions.len() > 2)), "several at once");
         // A copy that had ended before it could be killed is refused the second time.
         let ended_before = run.code == Some(3) && run.stdout.contains("the finished copy of this very link");
         assert!(run.code == Some(0) || ended_before, "kill {number} at {moment:?}: {}{}", run.stdout, run.stderr);

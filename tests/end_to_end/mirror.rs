@@ -84,6 +84,7 @@ fn a_source_without_a_feed_is_refused_when_the_mirror_is_bound() {
     let run = program.arg("--state").arg(scratch.path("state").to_str().unwrap()).run();
     assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("supports_change_feed"), "{}", run.stdout);
+    assert!(run.stdout.contains("--capture scan --interval 60s"), "{}", run.stdout);
     assert!(!target.exists());
 }
 

@@ -2,15 +2,18 @@
 
 use crate::real_palace::assert_equal_to_dump;
 use palanquin_tests::{Finished, Program, Scratch, files_below};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// A palace of its own in the test server's database.
-fn palace(name: &str) -> String {
+pub(crate) fn palace(name: &str) -> String {
     let server = std::env::var("PALANQUIN_TEST_POSTGRES").expect("run the tests with tests/run");
     format!("{server}?palace={name}-{}", std::process::id())
 }
 
-fn migrate(source: &str, target: &str, state: &Path) -> Finished {
+pub(crate) fn migrate(source: &str, target: &str, state: &Path) -> Finished {
     Program::with(["migrate"]).arg(source).arg(target).arg("--state").arg(state.to_str().unwrap()).run()
 }
 
@@ -37,18 +40,59 @@ fn a_real_palace_goes_to_postgres_and_comes_back_row_for_row() {
     assert!(history.stdout.contains("migration") && history.stdout.contains("lossless"), "{}", history.stdout);
 }
 
+/// Holds a transaction open that has written to the palace's drawers, until its input ends; then tells, of the database,
+/// the statements of maintenance that are still at work and the indexes that were left invalid.
+const AN_OLDER_TRANSACTION: &str = r#"
+import psycopg, sys
+dsn = sys.argv[1].split("?")[0]
+held, watching = psycopg.connect(dsn), psycopg.connect(dsn, autocommit=True)
+prefix = held.execute("SELECT prefix FROM palanquin_palaces WHERE palace = %s", [sys.argv[2]]).fetchone()[0]
+held.execute(f'DELETE FROM "{prefix}_mempalace_drawers" WHERE false')
+print("held", flush=True)
+sys.stdin.read()
+work = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ~ '^(CREATE INDEX|REINDEX|VACUUM)' AND query LIKE %s"
+print(watching.execute(work, [f"%{prefix}%"]).fetchone()[0])
+left = "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text LIKE %s"
+print(watching.execute(left, [f"%{prefix}%"]).fetchone()[0])
+"#;
+
 #[test]
-fn a_target_in_a_database_is_not_replaced_as_if_it_were_a_directory() {
+fn maintenance_that_is_interrupted_ends_on_the_server_and_says_what_it_left() {
     let scratch = Scratch::new();
-    let (source, state) = (scratch.palace(), scratch.path("state"));
-    let run = Program::with(["migrate"]).arg(source.to_str().unwrap()).arg(&palace("whole")).arg("--overwrite");
-    let run = run.arg("--state").arg(state.to_str().unwrap()).run();
-    assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("--overwrite replaces a directory"), "{}", run.stderr);
-    // The marker would be written into the source.
-    let inside = format!("{}&local_path={}", palace("inside"), source.display());
-    let run = migrate(source.to_str().unwrap(), &inside, &state);
-    assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
+    let (database, state) = (palace("interrupted"), scratch.path("state"));
+    // The copy itself would build the index.
+    let copy = Program::with(["migrate", "--no-maintenance"]).arg(scratch.palace().to_str().unwrap()).arg(&database);
+    let there = copy.arg("--state").arg(state.to_str().unwrap()).run();
+    assert_eq!(there.code, Some(0), "{}{}", there.stdout, there.stderr);
+    let id = database.split_once("palace=").unwrap().1;
+    let python = std::env::var("PALANQUIN_TEST_MEMPALACE").expect("run the tests with tests/run");
+    let mut holder = Command::new(python);
+    holder.args(["-c", AN_OLDER_TRANSACTION, &database, id]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut told = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert_eq!(told.next().unwrap().unwrap(), "held");
+
+    let mut maintain = Command::new(Program::path());
+    maintain.args(["maintain", &database, "reindex"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = maintain.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let before: Vec<String> = lines.take_while(|line| !line.contains("waiting for writers")).collect();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{before:?} {said}");
+    assert!(said.contains("nothing of it runs any more"), "{before:?} {said}");
+    assert!(said.contains("invalid index") && said.contains("hnsw_idx"), "it names what it left: {said}");
+
+    // The other transaction goes on; nothing waits for it any more.
+    drop(holder.stdin.take());
+    assert_eq!(told.next().unwrap().unwrap(), "0", "no build is left running");
+    assert_eq!(told.next().unwrap().unwrap(), "1");
+    assert!(holder.wait().unwrap().success());
+    let again = Program::with(["maintain"]).arg(&database).arg("reindex").run();
+    assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
+    let inspected = Program::with(["inspect"]).arg(&database).run();
+    assert!(!inspected.stdout.contains("invalid_index"), "{}", inspected.stdout);
 }
 
 #[test]

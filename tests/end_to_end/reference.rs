@@ -1,7 +1,7 @@
 //! `adapters/README.md` says of each backend what the backend says of itself. With `PALANQUIN_WRITE_REFERENCE=1` the
 //! test writes the file instead of checking it.
 
-use palanquin_chroma::ChromaBackend;
+use palanquin_chroma::{ChromaBackend, ChromaServerBackend, ServerOptions};
 use palanquin_engine::contract::{Backend, CaptureLevel, Fidelity, token};
 use palanquin_lance::LanceBackend;
 use palanquin_memory::{Faults, MemoryBackend};
@@ -44,6 +44,13 @@ fn page(backends: &[Box<dyn Backend>]) -> String {
     row(&of_each("metrics", &|backend| {
         backend.descriptor().metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(", ")
     }));
+    row(&of_each("converts", &|backend| {
+        let conversions = backend.descriptor().conversions.iter().map(|conversion| conversion.name());
+        let conversions = conversions.collect::<Vec<_>>().join(", ");
+        if conversions.is_empty() { "nothing".to_owned() } else { conversions }
+    }));
+    row(&of_each("scans of a collection at once", &|backend| backend.descriptor().readers.to_string()));
+    row(&of_each("writers of a collection at once", &|backend| backend.descriptor().writers.to_string()));
     let own = backends.iter().flat_map(|backend| backend.descriptor().capabilities.iter());
     let own: BTreeSet<&str> = own.filter(|token| !token::KNOWN.contains(token)).collect();
     for token in token::KNOWN.into_iter().chain(own) {
@@ -67,8 +74,9 @@ fn page(backends: &[Box<dyn Backend>]) -> String {
 #[test]
 fn the_reference_is_what_the_backends_say_of_themselves() {
     let nowhere = PostgresOptions::of(Dsn::parse("postgresql://localhost/").unwrap());
-    let backends: [Box<dyn Backend>; 4] = [
+    let backends: [Box<dyn Backend>; 5] = [
         Box::new(ChromaBackend::new()),
+        Box::new(ChromaServerBackend::new(ServerOptions::of("http://localhost:8000"))),
         Box::new(LanceBackend::new()),
         Box::new(PostgresBackend::new(nowhere)),
         Box::new(MemoryBackend::new(Faults::default())),

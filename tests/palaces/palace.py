@@ -3,13 +3,15 @@
 
     palace.py make PALACE --rows N [--closets K] [--churn TIMES] [--seed S]
     palace.py dump PALACE OUT.jsonl
+    palace.py odd PALACE [--rows N]
     palace.py write PALACE --seconds S
     palace.py bulk PALACE --rows N
 
 `make` writes drawers and closets; --churn rewrites, deletes and adds
 some again, so many times, so that queue, index and metadata all
 have a history. `dump` writes one JSON object per row as chromadb's client returns it, vectors as hex of their little-endian
-f32. `bulk` makes a large palace for benchmarks: a real one of a single row, whose tables and index files are then filled
+f32. `odd` makes a palace of
+collections that are out of the ordinary. `bulk` makes a large palace for benchmarks: a real one of a single row, whose tables and index files are then filled
 directly, all vectors flushed. `write` changes rows for so many seconds, printing "ready" once it has begun.
 """
 import argparse
@@ -94,6 +96,23 @@ def make(args):
         closets = open_collection(args.palace, CLOSETS)
         upsert(closets, [closet(args.seed, n) for n in range(args.closets)])
         print(CLOSETS, closets.count())
+
+
+def odd(args):
+    """Collections of different widths and metrics, one of a single row, one of none; documents that are empty."""
+    import chromadb
+    os.makedirs(args.palace, mode=0o700)
+    client = chromadb.PersistentClient(args.palace)
+    make_one = lambda name, space: client.create_collection(
+        name, metadata={"hnsw:space": space}, embedding_function=None)
+    make_one("empty", "cosine")
+    if args.rows == 0:
+        return
+    make_one("by_cosine", "cosine").add(ids=["only"], documents=["one"], embeddings=[[0.6, 0.8, 0.0]])
+    numbers = range(30)
+    make_one("by_l2", "l2").add(
+        ids=[f"row-{n:02d}" for n in numbers], documents=["" for _ in numbers],
+        embeddings=[[float(n), 1.0, -2.5, 0.25, 0.0] for n in numbers], metadatas=[{"n": n} for n in numbers])
 
 
 def dump(args):
@@ -200,7 +219,7 @@ def bulk_row(seed, number):
 
 parser = argparse.ArgumentParser()
 commands = parser.add_subparsers(dest="command", required=True)
-for name in ("make", "write", "bulk"):
+for name in ("make", "odd", "write", "bulk"):
     command = commands.add_parser(name)
     command.add_argument("palace")
     command.add_argument("--rows", type=int, default=100)
@@ -212,7 +231,7 @@ command = commands.add_parser("dump")
 command.add_argument("palace")
 command.add_argument("out")
 arguments = parser.parse_args()
-{"make": make, "dump": dump, "write": write, "bulk": bulk}[arguments.command](arguments)
+{"make": make, "odd": odd, "dump": dump, "write": write, "bulk": bulk}[arguments.command](arguments)
 
 from mempalace.backends import reset_backends  # noqa: E402
 reset_backends()

@@ -29,6 +29,9 @@ fn text(descriptor: &Descriptor) -> String {
     let _ = writeln!(page, "  capture       {}", words::capture(descriptor.capture));
     let _ = writeln!(page, "  vectors       {}", words::fidelity(descriptor.fidelity));
     let _ = writeln!(page, "  metrics       {}", metrics.join(", "));
+    for conversion in descriptor.conversions {
+        let _ = writeln!(page, "  converts      {}", conversion.sentence());
+    }
     let _ = writeln!(page, "  capabilities");
     for token in descriptor.capabilities.iter() {
         let _ = writeln!(page, "    {token}");

@@ -1,11 +1,11 @@
-use super::{Face, address};
+use super::{Face, given};
 use crate::exit_code::Exit;
 use crate::logging;
 use crate::output;
 use crate::registry::Registry;
 use crate::session::Session;
 use clap::Args;
-use palanquin_config::{Address, state_directory};
+use palanquin_config::{Given, state_directory};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use palanquin_engine::journal::SqliteJournal;
 use std::path::PathBuf;
@@ -14,9 +14,10 @@ use std::sync::Arc;
 /// Arguments of `dashboard`.
 #[derive(Debug, Args)]
 pub(super) struct Dashboard {
-    /// The palaces to watch: directories, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
-    #[arg(value_parser = address, required = true)]
-    palaces: Vec<Address>,
+    /// The palaces to watch: names of the configuration, directories, chroma:PATH, lance:PATH or
+    /// postgres://HOST/DB?palace=ID
+    #[arg(value_parser = given, required = true)]
+    palaces: Vec<Given>,
     /// Where the log is kept [default: $XDG_STATE_HOME/palanquin]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -36,7 +37,8 @@ impl Dashboard {
             return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
         let registry = Registry::new();
-        let palaces: Result<Vec<_>> = self.palaces.iter().map(|palace| registry.source(palace)).collect();
+        let palaces: Result<Vec<_>> =
+            self.palaces.iter().map(|palace| registry.source(&registry.locate(palace)?)).collect();
         let state = state_directory(self.state, |name| std::env::var_os(name))
             .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))?;
         let journal = SqliteJournal::open(&state)?;

@@ -2,7 +2,9 @@ use super::once::{self, There};
 use crate::exit_code::Exit;
 use crate::output::{self, json, tree};
 use clap::Args;
-use palanquin_engine::contract::{MaintenanceResult, MaintenanceStatus, OpenMode, Progress, Result};
+use palanquin_actors::PalaceSource;
+use palanquin_engine::contract::{MaintenanceResult, MaintenanceStatus, OpenMode, Palace, Progress, Result, Severity};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Arguments of `maintain`.
@@ -34,14 +36,25 @@ impl Maintain {
             });
         });
         let began = Instant::now();
+        let opened: OnceLock<Arc<dyn Palace>> = OnceLock::new();
         let work = async {
             let open = palace.backend.open(&palace.palace, OpenMode::Write.into()).await?;
-            open.run_maintenance(kind.name, &progress).await
+            opened.get_or_init(|| open).run_maintenance(kind.name, &progress).await
         };
-        let Some(result) = once::run(work)? else {
-            output::complain("interrupted; the palace is whole, and the same command does the rest");
-            return Ok(Exit::Interrupted);
+        let clear_up = async {
+            output::complain("cancelling; once more not to wait for it");
+            if let Some(open) = opened.get() {
+                open.close().await?;
+            }
+            let seconds = began.elapsed().as_secs();
+            output::complain(&format!(
+                "cancelled after {}: nothing of it runs any more; the palace is whole, and the same command does the rest",
+                crate::format::duration(seconds)
+            ));
+            left(&palace).await.iter().for_each(|finding| output::complain(&format!("left as it is: {finding}")));
+            Ok(())
         };
+        let Some(result) = once::run_or(work, clear_up)? else { return Ok(Exit::Interrupted) };
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         output::print(&if as_json { json::maintenance(&result, millis) } else { told(&result, millis) });
         Ok(match result.status {
@@ -49,6 +62,13 @@ impl Maintain {
             MaintenanceStatus::AlreadyRunning => Exit::Refused,
         })
     }
+}
+
+/// What a palace that was maintained half needs its operator to look at.
+async fn left(palace: &PalaceSource) -> Vec<String> {
+    let Ok(open) = palace.backend.open(&palace.palace, OpenMode::Read.into()).await else { return Vec::new() };
+    let findings = open.health().await.findings.into_iter();
+    findings.filter(|finding| finding.severity >= Severity::Warning).map(|finding| finding.summary).collect()
 }
 
 fn told(result: &MaintenanceResult, millis: u64) -> String {

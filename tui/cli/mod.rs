@@ -1,7 +1,9 @@
 //! The commands, one file or folder each.
 
+mod allowances;
 mod backends;
 mod dashboard;
+mod dead_letters;
 mod demo;
 mod freeze;
 mod history;
@@ -15,22 +17,31 @@ mod palace;
 mod plan;
 mod receipt;
 mod restart;
+mod salvage;
+mod share;
 mod verify;
 mod workshop;
 
 pub(crate) use inspect::Inspection;
+pub(crate) use migrate::Migrated;
 pub(crate) use plan::MigrationPlan;
 
+use crate::configuration;
 use crate::exit_code::{Exit, TABLE};
 use crate::output;
+use crate::registry::Registry;
 use clap::{Args, Parser, Subcommand};
-use palanquin_config::Address;
+use palanquin_config::{AddressError, Given};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 /// Carries MemPalace palaces between storage backends, watched from the terminal.
 #[derive(Debug, Parser)]
 #[command(name = "palanquin", version, after_help = TABLE)]
 struct Cli {
+    /// The configuration file [default: PALANQUIN_CONFIG, else $XDG_CONFIG_HOME/palanquin/config.toml or config.json]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,6 +72,9 @@ enum Command {
     /// Run maintenance on a palace
     #[command(after_help = TABLE)]
     Maintain(maintain::Maintain),
+    /// The rows targets refused: look at them, write them again, forget them
+    #[command(after_help = TABLE)]
+    DeadLetters(dead_letters::DeadLetters),
     /// Settle what is recorded of a palace
     #[command(after_help = TABLE)]
     Palace(palace::Palace),
@@ -117,13 +131,29 @@ fn speaks_utf8() -> bool {
     })
 }
 
-fn address(text: &str) -> Result<Address, palanquin_config::AddressError> {
+/// A palace as a command is given it; its name is looked up once the configuration is read.
+fn given(text: &str) -> Result<Given, AddressError> {
     text.parse()
+}
+
+impl Command {
+    /// Whether it works with palaces of the operator's.
+    fn reads_the_configuration(&self) -> bool {
+        !matches!(self, Self::Demo(_) | Self::Backends(_))
+    }
 }
 
 /// Runs the command on the command line to its end.
 pub(crate) fn run() -> Exit {
-    let (face, ended) = match Cli::parse().command {
+    let Cli { config, command } = Cli::parse();
+    if command.reads_the_configuration()
+        && let Err(error) = configuration::load(config.as_deref(), &Registry::new().names())
+    {
+        let exit = Exit::of_error(&error);
+        output::failure(output::Face::Plain, &error, exit);
+        return exit;
+    }
+    let (face, ended) = match command {
         Command::Migrate(migrate) => (migrate.face.choose(), migrate.run()),
         Command::Mirror(mirror) => (mirror.face.choose(), mirror.run()),
         Command::Demo(demo) => (demo.face.choose(), demo.run()),
@@ -134,6 +164,7 @@ pub(crate) fn run() -> Exit {
         Command::Inspect(inspect) => (lines(inspect.json), inspect.run()),
         Command::Dashboard(dashboard) => (output::Face::Plain, dashboard.run()),
         Command::Maintain(maintain) => (lines(maintain.json), maintain.run()),
+        Command::DeadLetters(letters) => (lines(letters.prints_json()), letters.run()),
         Command::Freeze(freeze) => (output::Face::Plain, freeze.run()),
         Command::Palace(palace) => (output::Face::Plain, palace.run()),
         Command::Backends(backends) => (lines(backends.json), backends.run()),

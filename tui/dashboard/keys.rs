@@ -14,6 +14,8 @@ pub(crate) enum Act {
     NextProblem,
     PauseOrResume,
     Maintain,
+    /// Asks whether a maintenance run is to be cancelled.
+    CancelRun,
     Freeze,
     Help,
     Quit,
@@ -77,8 +79,9 @@ const READING: &[Place] = &[Place::Overview, Place::Page, Place::Help];
 const MOVING: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Menu, Place::Question];
 const CLOSABLE: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Menu];
 const MENU: &[Place] = &[Place::Menu];
-const QUESTIONS: &[Place] = &[Place::Dialog, Place::Question];
-const ANYWHERE: &[Place] = &[Place::Overview, Place::Page, Place::Help, Place::Dialog, Place::Menu, Place::Question];
+const QUESTIONS: &[Place] = &[Place::Dialog, Place::Question, Place::Cancelling];
+const ANYWHERE: &[Place] =
+    &[Place::Overview, Place::Page, Place::Help, Place::Dialog, Place::Menu, Place::Question, Place::Cancelling];
 
 /// Every key there is.
 pub(crate) const TABLE: &[Binding] = &[
@@ -108,6 +111,13 @@ pub(crate) const TABLE: &[Binding] = &[
         act: Act::Maintain,
         help: "maintain the palace: what can be run, and what it does",
         bar: Some(("maintain", 3)),
+        places: SCREENS,
+    },
+    Binding {
+        keys: &[key('x')],
+        act: Act::CancelRun,
+        help: "cancel the palace's maintenance run; asks first",
+        bar: Some(("cancel run", 3)),
         places: SCREENS,
     },
     Binding {
@@ -219,14 +229,14 @@ pub(crate) const TABLE: &[Binding] = &[
     Binding {
         keys: &[key('y')],
         act: Act::Yes,
-        help: "yes: quit, or run it",
+        help: "yes: quit, run it, or cancel the run",
         bar: Some(("quit", 1)),
         places: QUESTIONS,
     },
     Binding {
         keys: &[key('n'), named(KeyCode::Esc)],
         act: Act::No,
-        help: "cancel",
+        help: "no: nothing is done",
         bar: Some(("cancel", 1)),
         places: QUESTIONS,
     },
@@ -266,7 +276,10 @@ pub(crate) fn bar(model: &Model) -> impl Iterator<Item = (String, &'static str, 
             Act::Back if place == Place::Overview => return None,
             Act::PauseOrResume => model.pause_label()?,
             Act::Maintain if !model.can_maintain() => return None,
+            Act::CancelRun if !model.can_cancel() => return None,
             Act::Yes if place == Place::Question => "run",
+            Act::Yes if place == Place::Cancelling => "cancel it",
+            Act::No if place == Place::Cancelling => "let it run",
             Act::Move(_) if place == Place::Question => return None,
             Act::Freeze if model.frozen.is_some() => "go live",
             Act::Help if place == Place::Help => "close",

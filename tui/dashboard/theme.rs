@@ -66,7 +66,7 @@ pub(crate) struct Glyphs {
     pub(crate) trend: [&'static str; 3],
     pub(crate) problem: &'static str,
     pub(crate) fine: &'static str,
-    states: [&'static str; 13],
+    states: [&'static str; 14],
 }
 
 const UNICODE: Glyphs = Glyphs {
@@ -86,7 +86,7 @@ const UNICODE: Glyphs = Glyphs {
     trend: ["↗", "→", "↘"],
     problem: "▲",
     fine: "✓",
-    states: ["○", "◔", "►", "≡", "»", "●", "‖", "↻", "✗", "▽", "◇", "✓", "="],
+    states: ["○", "◔", "►", "≡", "»", "●", "‖", "↻", "✗", "▽", "◇", "✓", "=", "◆"],
 };
 
 const ASCII: Glyphs = Glyphs {
@@ -106,7 +106,7 @@ const ASCII: Glyphs = Glyphs {
     trend: ["^", "=", "v"],
     problem: "!",
     fine: "+",
-    states: [".", "?", ">", "=", "}", "*", "|", "~", "X", "v", "-", "+", "o"],
+    states: [".", "?", ">", "=", "}", "*", "|", "~", "X", "v", "-", "+", "o", "m"],
 };
 
 /// Places in [`Glyphs::states`].
@@ -125,6 +125,7 @@ enum Symbol {
     Interrupted,
     Done,
     Noop,
+    Maintaining,
 }
 
 impl Theme {
@@ -163,6 +164,7 @@ impl Theme {
             LinkState::Working { phase: Phase::Checking } => (Symbol::Checking, Tone::Busy),
             LinkState::Working { phase: Phase::Copying } => (Symbol::Copying, Tone::Busy),
             LinkState::Working { phase: Phase::Verifying } => (Symbol::Verifying, Tone::Busy),
+            LinkState::Working { phase: Phase::Maintaining } => (Symbol::Maintaining, Tone::Busy),
             LinkState::Working { phase: Phase::CatchingUp } => (Symbol::CatchingUp, Tone::Busy),
             LinkState::Working { phase: Phase::Live } => (Symbol::Live, Tone::Good),
             LinkState::Paused { .. } => (Symbol::Paused, Tone::Held),
@@ -223,6 +225,8 @@ impl Theme {
         let (symbol, word, tone) = match state {
             RunState::Queued => (Symbol::Planned, "queued", Tone::Held),
             RunState::Running { .. } => (Symbol::Copying, "running", Tone::Busy),
+            RunState::Cancelling => (Symbol::Draining, "cancelling", Tone::Held),
+            RunState::Cancelled { .. } => (Symbol::Interrupted, "cancelled", Tone::Held),
             RunState::Ended { status, .. } => ended(status),
             RunState::Failed { .. } => (Symbol::Halted, "failed", Tone::Bad),
         };
@@ -246,8 +250,10 @@ impl Theme {
             "live" | "done" | "open" | "healthy" | "ran" => Tone::Good,
             "waiting" | "degraded" => Tone::Warn,
             "halted" | "failed" | "unavailable" => Tone::Bad,
-            "paused" | "draining" | "interrupted" | "queued" | "already_running" => Tone::Held,
-            "checking" | "copying" | "verifying" | "catching up" | "opening" | "running" => Tone::Busy,
+            "paused" | "draining" | "interrupted" | "queued" | "already_running" | "cancelling" | "cancelled" => {
+                Tone::Held
+            }
+            "checking" | "copying" | "verifying" | "maintaining" | "catching up" | "opening" | "running" => Tone::Busy,
             _ => Tone::Plain,
         }
     }

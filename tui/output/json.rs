@@ -1,13 +1,16 @@
-use crate::cli::{Inspection, MigrationPlan};
+use crate::cli::{Inspection, Migrated, MigrationPlan};
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
 use palanquin_engine::contract::{
-    Capabilities, CaptureLevel, Descriptor, Error, Fidelity, Finding, LogEntry, MaintenanceKind, MaintenanceResult,
-    MaintenanceStep, Metric,
+    Capabilities, CaptureLevel, Conversion, Descriptor, Error, Fidelity, Finding, LogEntry, MaintenanceKind,
+    MaintenanceResult, MaintenanceStep, Metric,
 };
+use palanquin_engine::journal::{DeadLetter, KeptLetter};
+use palanquin_engine::link::{ConvertedRows, LinkId, SetAside};
 use palanquin_engine::parity::{ParityReport, Repaired};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Version of the lines' shape; a change that breaks readers raises it.
 const SCHEMA: u32 = 1;
@@ -23,21 +26,86 @@ pub(crate) struct Line<'a> {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Content<'a> {
-    Palace { palace: &'a PalaceView },
-    Progress { link: &'a LinkView },
-    Event { event: &'a EventEntry },
-    Result { exit_code: u8, outcome: &'a str, rows: u64, report: Option<&'a ParityReport>, findings: &'a [Finding] },
-    Inspection { inspection: &'a Inspection },
-    MaintenanceStep { step: &'a MaintenanceStep },
-    Maintenance { result: &'a MaintenanceResult, millis: u64 },
-    Backend { backend: Described<'a> },
-    Plan { plan: &'a MigrationPlan },
-    LogEntry { entry: &'a LogEntry },
-    Comparing { doing: &'a str, source_rows: u64, target_rows: u64, total_rows: u64 },
-    Verification { exit_code: u8, conclusion: &'a str, report: &'a ParityReport, repaired: Option<&'a Repaired> },
-    Receipt { exit_code: u8, intact: bool, stamp: &'a str },
-    Note { text: &'a str },
-    Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
+    Palace {
+        palace: &'a PalaceView,
+    },
+    Progress {
+        link: &'a LinkView,
+    },
+    Event {
+        event: &'a EventEntry,
+    },
+    Result {
+        exit_code: u8,
+        outcome: &'a str,
+        rows: u64,
+        report: Option<&'a ParityReport>,
+        findings: &'a [Finding],
+        dead_letters: &'a [SetAside],
+        conversions: &'a [ConvertedRows],
+    },
+    KeptLetter {
+        link: &'a LinkId,
+        about: &'a SetAside,
+        at_ms: i64,
+        bytes: u64,
+    },
+    DeadLetter {
+        link: &'a LinkId,
+        about: &'a SetAside,
+        at_ms: i64,
+        document: Option<&'a str>,
+        metadata: Option<Value>,
+        embedding: Option<&'a [f32]>,
+    },
+    Inspection {
+        inspection: &'a Inspection,
+    },
+    MaintenanceStep {
+        step: &'a MaintenanceStep,
+    },
+    Maintenance {
+        result: &'a MaintenanceResult,
+        millis: u64,
+    },
+    Backend {
+        backend: Described<'a>,
+    },
+    Plan {
+        plan: &'a MigrationPlan,
+    },
+    LogEntry {
+        entry: &'a LogEntry,
+    },
+    Migrations {
+        palaces: &'a [Migrated],
+    },
+    Comparing {
+        doing: &'a str,
+        source_rows: u64,
+        target_rows: u64,
+        total_rows: u64,
+    },
+    Verification {
+        exit_code: u8,
+        conclusion: &'a str,
+        report: &'a ParityReport,
+        repaired: Option<&'a Repaired>,
+    },
+    Receipt {
+        exit_code: u8,
+        intact: bool,
+        stamp: &'a str,
+    },
+    Note {
+        text: &'a str,
+    },
+    Error {
+        exit_code: u8,
+        name: &'static str,
+        message: String,
+        advice: &'static str,
+    },
 }
 
 /// A backend's descriptor.
@@ -50,6 +118,7 @@ struct Described<'a> {
     metrics: &'static [Metric],
     capture: Option<CaptureLevel>,
     fidelity: Fidelity,
+    conversions: &'static [Conversion],
 }
 
 fn line(content: Content<'_>) -> String {
@@ -71,7 +140,31 @@ pub(crate) fn event(event: &EventEntry) -> String {
 
 pub(crate) fn result(end: &LinkEnd, exit: Exit, outcome: &str) -> String {
     let report = end.report.as_deref();
-    line(Content::Result { exit_code: exit as u8, outcome, rows: end.rows, report, findings: &end.findings })
+    line(Content::Result {
+        exit_code: exit as u8,
+        outcome,
+        rows: end.rows,
+        report,
+        findings: &end.findings,
+        dead_letters: &end.account.dead_letters,
+        conversions: &end.account.conversions,
+    })
+}
+
+pub(crate) fn kept_letter(link: &LinkId, letter: &KeptLetter) -> String {
+    line(Content::KeptLetter { link, about: &letter.about, at_ms: letter.at_ms, bytes: letter.bytes })
+}
+
+/// With its content; components that are no numbers are null.
+pub(crate) fn dead_letter(link: &LinkId, letter: &DeadLetter) -> String {
+    line(Content::DeadLetter {
+        link,
+        about: &letter.about,
+        at_ms: letter.at_ms,
+        document: letter.document.as_deref(),
+        metadata: serde_json::from_str(&letter.metadata).ok(),
+        embedding: letter.embedding.as_deref(),
+    })
 }
 
 pub(crate) fn inspection(inspection: &Inspection) -> String {
@@ -96,12 +189,17 @@ pub(crate) fn backend(backend: &Descriptor) -> String {
             metrics: backend.metrics,
             capture: backend.capture,
             fidelity: backend.fidelity,
+            conversions: backend.conversions,
         },
     })
 }
 
 pub(crate) fn plan(plan: &MigrationPlan) -> String {
     line(Content::Plan { plan })
+}
+
+pub(crate) fn migrations(palaces: &[Migrated]) -> String {
+    line(Content::Migrations { palaces })
 }
 
 pub(crate) fn log_entry(entry: &LogEntry) -> String {

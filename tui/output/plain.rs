@@ -1,5 +1,7 @@
+use super::words;
 use crate::format::{bytes, count, duration, millis, percent, permille, rate};
-use palanquin_actors::board::{EventEntry, LinkView};
+use palanquin_actors::board::{EventEntry, LinkView, MaintenanceView};
+use palanquin_engine::contract::MaintenanceStep;
 use palanquin_engine::link::{Eta, LinkState, Phase};
 
 /// A link in one line, as `gh-ost` writes it: state, rows, rate, ETA or why there is none.
@@ -26,7 +28,14 @@ pub(crate) fn progress(link: &LinkView) -> String {
                 parts.push(format!("compared {}/{} on both ends", count(done), count(parity.total_rows)));
             }
         }
+        LinkState::Working { phase: Phase::Maintaining } => {
+            parts.extend(link.maintenance.as_ref().map(maintenance));
+        }
         LinkState::Working { phase: Phase::CatchingUp | Phase::Live } => {
+            if let Some(capture) = &link.capture {
+                parts.push(format!("capture {}", words::captured(capture)));
+                parts.extend(capture.last_round.as_ref().map(|round| format!("last round {}", words::round(round))));
+            }
             parts.push(format!("changes {}", count(link.changes_applied)));
             if let Some(lag) = &link.lag {
                 parts.push(format!("lag {} rows, {}", count(lag.rows), millis(lag.millis)));
@@ -35,6 +44,17 @@ pub(crate) fn progress(link: &LinkView) -> String {
         _ => {}
     }
     parts.join("; ")
+}
+
+/// How far the maintenance after a copy is.
+pub(crate) fn maintenance(view: &MaintenanceView) -> String {
+    match &view.step {
+        Some(MaintenanceStep { doing, done, total: Some(total) }) => {
+            format!("{}: {doing}, {}/{}", view.kind, count(*done), count(*total))
+        }
+        Some(MaintenanceStep { doing, .. }) => format!("{}: {doing}", view.kind),
+        None => view.kind.to_owned(),
+    }
 }
 
 /// An event in one line.

@@ -4,7 +4,7 @@ use crate::format::{count, counted};
 use palanquin_actors::LinkEnd;
 use palanquin_engine::contract::advice::operator_sentence;
 use palanquin_engine::contract::{Error, Severity};
-use palanquin_engine::link::{LinkSpec, Outcome};
+use palanquin_engine::link::{LinkSpec, Outcome, SetAside};
 use palanquin_engine::parity::{CollectionParity, Difference, ParityReport};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -77,7 +77,10 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
         put("  next  the same command continues it; nothing that was copied is copied again".to_owned());
     }
     if let Some(report) = &end.report {
-        parity(report).into_iter().for_each(&mut put);
+        parity(report, &end.account.dead_letters).into_iter().for_each(&mut put);
+    }
+    for run in &end.account.maintenance {
+        put(format!("  maintenance   {}: {}", run.kind, run.status));
     }
     for finding in &end.findings {
         let mark = if finding.severity >= Severity::Warning { "look" } else { "note" };
@@ -91,14 +94,18 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
     out
 }
 
-/// What a comparison found, and what it did not look at.
-pub(crate) fn parity(report: &ParityReport) -> Vec<String> {
+/// What a comparison found, and what it did not look at. Rows that were set aside are named as such.
+pub(crate) fn parity(report: &ParityReport, letters: &[SetAside]) -> Vec<String> {
     let mut lines = Vec::new();
     for collection in &report.collections {
         lines.push(collection_line(collection));
         lines.extend(vectors_line(collection));
-        let named = collection.differences.iter().take(NAMED);
-        lines.extend(named.map(|difference| format!("          {}", difference_line(difference))));
+        for difference in collection.differences.iter().take(NAMED) {
+            let letter =
+                letters.iter().find(|letter| letter.collection == collection.name && letter.id == difference.id());
+            let why = letter.map_or_else(String::new, |letter| format!(" (set aside: {})", letter.reason));
+            lines.push(format!("          {}{why}", difference_line(difference)));
+        }
         let unnamed = collection.unlisted + collection.differences.len().saturating_sub(NAMED) as u64;
         if unnamed > 0 {
             lines.push(format!("          and {} more", counted(unnamed, "difference")));

@@ -25,7 +25,7 @@ const DRIVERS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// What ended a wait.
 enum Happening {
-    Ended(LinkEnd),
+    Ended(Box<LinkEnd>),
     EngineGone,
     Signal(Urgency),
     FaceLeft(faces::Left),
@@ -109,7 +109,7 @@ impl Session {
             let happening = self.runtime.block_on(async {
                 tokio::select! {
                     biased;
-                    end = engine.next_end() => end.map_or(Happening::EngineGone, Happening::Ended),
+                    end = engine.next_end() => end.map_or(Happening::EngineGone, |end| Happening::Ended(Box::new(end))),
                     urgency = signals.next() => Happening::Signal(urgency),
                     left = shown.left() => Happening::FaceLeft(left),
                 }
@@ -122,7 +122,7 @@ impl Session {
                 Happening::Ended(end) if end.link == id => {
                     // Nothing an operator does on the dashboard mends a request that was refused.
                     let refused = matches!(Exit::of_end(&end), Exit::BadInput | Exit::Refused);
-                    last = Some(end);
+                    last = Some(*end);
                     if until == Until::Ended || draining || refused || !shown.is_dashboard() {
                         return last;
                     }

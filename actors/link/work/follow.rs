@@ -1,8 +1,9 @@
+use super::deliver::Delivery;
 use super::level::level;
 use super::{Desk, Done, News, Pair, Prepared};
 use crate::clock::now_ms;
 use futures::TryStreamExt;
-use palanquin_engine::contract::{Cursor, Error, ErrorKind, Result, WriteMode};
+use palanquin_engine::contract::{Cursor, Error, ErrorKind, Result};
 
 /// Replays what changed since the copy began, then follows, until told to stop.
 pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
@@ -14,13 +15,15 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
                 .in_palace(&desk.setup.source.address)
         })?);
     }
+    let delivery = Delivery::begin(desk, prepared).await?;
     let mut caught_up = false;
     while !desk.is_stopping() {
         let mut moved = false;
         for (index, (pair, cursor)) in prepared.pairs.iter().zip(&mut cursors).enumerate() {
-            moved |= match step(desk, index, pair, cursor).await {
+            moved |= match step(desk, &delivery, index, pair, cursor).await {
                 Err(error) if error.kind() == ErrorKind::CursorExpired => {
-                    *cursor = level(desk, index, (pair, &prepared.plan.collections[index]), cursor, error).await?;
+                    let planned = &prepared.plan.collections[index];
+                    *cursor = level(desk, &delivery, index, (pair, planned), cursor, error).await?;
                     desk.tell(News::Followed { collection: index, changes: 0, cursor: Some(cursor.clone()) });
                     true
                 }
@@ -43,10 +46,9 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
 }
 
 /// Applies what one feed has beyond `cursor`; whether there was anything.
-async fn step(desk: &Desk, collection: usize, pair: &Pair, cursor: &mut Cursor) -> Result<bool> {
-    let Pair { name, source, target } = pair;
+async fn step(desk: &Desk, delivery: &Delivery, collection: usize, pair: &Pair, cursor: &mut Cursor) -> Result<bool> {
+    let Pair { name, source, .. } = pair;
     let at_source = |error: Error| error.in_palace(&desk.setup.source.address).in_collection(name);
-    let at_target = |error: Error| error.in_palace(&desk.setup.target.address).in_collection(name);
     let Some(head) = source.feed_head().await.map_err(at_source)? else { return Ok(false) };
     if head.cursor == *cursor {
         return Ok(false);
@@ -63,7 +65,7 @@ async fn step(desk: &Desk, collection: usize, pair: &Pair, cursor: &mut Cursor) 
         };
         if changes > 0 {
             desk.tell(News::Behind { rows: changes, since_ms });
-            target.apply(batch, WriteMode::Upsert).await.map_err(at_target)?;
+            delivery.deliver_changes(pair, batch).await?;
         }
         if let Some(reached) = &reached {
             *cursor = reached.clone();

@@ -1,3 +1,4 @@
+use super::deliver::Delivery;
 use super::{Desk, News, Pair};
 use crate::clock::now_ms;
 use futures::TryStreamExt;
@@ -16,14 +17,15 @@ use palanquin_engine::rows::{RowBatch, RowBatchBuilder, RowDigest};
 /// no rows left.
 pub(super) async fn level(
     desk: &Desk,
+    delivery: &Delivery,
     collection: usize,
     (pair, planned): (&Pair, &CollectionPlan),
     lost: &Cursor,
     expired: Error,
 ) -> Result<Cursor> {
-    let Pair { name, source, target } = pair;
+    let Pair { name, target_name, source, target, .. } = pair;
     let at_source = |error: Error| error.in_palace(&desk.setup.source.address).in_collection(name);
-    let at_target = |error: Error| error.in_palace(&desk.setup.target.address).in_collection(name);
+    let at_target = |error: Error| error.in_palace(&desk.setup.target.address).in_collection(target_name);
     if source.info().await.map_err(at_source)?.incarnation != planned.source_incarnation {
         return Err(expired);
     }
@@ -46,8 +48,9 @@ pub(super) async fn level(
     let mut batches = source.scan(request);
     while let Some(batch) = batches.try_next().await.map_err(at_source)? {
         let _held = desk.setup.credit.take(batch.bytes()).await;
-        let changes = difference(&batch, &mut there).await.map_err(at_target)?;
-        apply(desk, collection, pair, changes).await?;
+        let (batch, as_copied) = delivery.as_copied(batch).map_err(at_source)?;
+        let changes = difference(&batch, &as_copied, &mut there).await.map_err(at_target)?;
+        apply(desk, delivery, collection, pair, changes).await?;
         if desk.is_stopping() {
             return Ok(lost.clone());
         }
@@ -66,35 +69,34 @@ pub(super) async fn level(
         if deletes.is_empty() {
             return Ok(head.cursor);
         }
-        apply(desk, collection, pair, ChangeBatch { deletes, ..ChangeBatch::default() }).await?;
+        apply(desk, delivery, collection, pair, ChangeBatch { deletes, ..ChangeBatch::default() }).await?;
     }
 }
 
-async fn apply(desk: &Desk, collection: usize, pair: &Pair, batch: ChangeBatch) -> Result<()> {
+async fn apply(desk: &Desk, delivery: &Delivery, collection: usize, pair: &Pair, batch: ChangeBatch) -> Result<()> {
     let changes = batch.rows() as u64;
     if changes > 0 {
-        let at_target = |error: Error| error.in_palace(&desk.setup.target.address).in_collection(&pair.name);
-        pair.target.apply(batch, WriteMode::Upsert).await.map_err(at_target)?;
+        delivery.deliver(pair, pair.target.as_ref(), batch, WriteMode::Upsert).await?;
     }
     desk.tell(News::Followed { collection, changes, cursor: None });
     Ok(())
 }
 
-/// What the target lacks of a batch, has otherwise, or has between its rows.
-async fn difference(batch: &RowBatch, there: &mut Digests) -> Result<ChangeBatch> {
+/// What the target lacks of a batch, has otherwise than `as_copied`, or has between its rows.
+async fn difference(batch: &RowBatch, as_copied: &RowBatch, there: &mut Digests) -> Result<ChangeBatch> {
     let broken = |error| Error::new(ErrorKind::Internal, "rows of the source").with_source(error);
     let mut upserts = RowBatchBuilder::with_capacity(batch.len(), batch.dimension());
     let mut deletes = Vec::new();
     let mut lacking = 0;
     for i in 0..batch.len() {
-        let one = batch.slice(i, 1);
-        let Some(row) = one.rows().next() else { continue };
+        let (one, copied) = (batch.slice(i, 1), as_copied.slice(i, 1));
+        let (Some(row), Some(copied)) = (one.rows().next(), copied.rows().next()) else { continue };
         while there.peek().await?.is_some_and(|(id, _)| id.as_str() < row.id) {
             deletes.extend(there.next().await?.map(|(id, _)| id));
         }
         let same = match there.peek().await? {
             Some((id, digest)) if id == row.id => {
-                let same = *digest == RowDigest::of(row);
+                let same = *digest == RowDigest::of(copied);
                 there.next().await?;
                 same
             }

@@ -1,9 +1,6 @@
-use super::Desk;
 use super::check::connect;
-use palanquin_engine::contract::{
-    Capabilities, EmbedderIdentity, ErrorKind, IdentityState, LogEntry, MigrationRecord, OpenMode, RecordedCollection,
-    Result, token,
-};
+use super::{Desk, gate};
+use palanquin_engine::contract::{ErrorKind, LogEntry, MigrationRecord, OpenMode, RecordedCollection, Result};
 use palanquin_engine::parity::{ParityReport, Verdict};
 
 /// Leaves the record of a finished migration in the target (§8.3), once: a comparison that is repeated adds none.
@@ -11,18 +8,17 @@ use palanquin_engine::parity::{ParityReport, Verdict};
 pub(super) async fn leave(desk: &Desk, report: &mut ParityReport, pairs: &[super::Pair]) -> Result<()> {
     let setup = &desk.setup;
     let target = connect(&setup.target.actor, OpenMode::Create, false).await?;
+    let judgement = gate::of_pairs(desk, pairs).await?;
     let mut collections = Vec::new();
-    let mut models_agree = true;
     for pair in pairs {
         let (source, target) = (pair.source.info().await?, pair.target.info().await?);
-        let state = EmbedderIdentity::compare(source.identity.as_ref(), target.identity.as_ref());
-        models_agree &= state != IdentityState::KnownMismatch;
         let compared = report.collections.iter().find(|compared| compared.name == pair.name);
         collections.push(RecordedCollection {
             name: pair.name.clone(),
             rows: compared.map_or(target.rows, |compared| compared.target_rows),
             source_model: source.identity,
             target_model: target.identity,
+            model_known_by: judgement.model(&pair.name).map(|model| model.known_by),
             incarnation: target.incarnation,
         });
         desk.heartbeat.beat();
@@ -33,9 +29,13 @@ pub(super) async fn leave(desk: &Desk, report: &mut ParityReport, pairs: &[super
         source: setup.source.address.clone(),
         target_backend: setup.target.backend.to_owned(),
         rows: collections.iter().map(|collection| collection.rows).sum(),
-        lossless: is_lossless(&setup.source.capabilities, &setup.target.capabilities, models_agree, report),
+        // The conditions of §8.2, that the proof has held, and that nothing was converted: that is not what the source has.
+        lossless: judgement.losses.is_empty()
+            && setup.journal.converted(&setup.id).await?.is_empty()
+            && report.verdict() == Verdict::Equal,
         verified: report.verdict() == Verdict::Equal,
-        flags: Vec::new(),
+        re_embedded: judgement.re_embeds,
+        flags: setup.spec.overrides.flags(),
         collections,
     };
     if target.migration_log().await?.iter().any(|entry| entry.is_of(&record)) {
@@ -50,12 +50,4 @@ pub(super) async fn leave(desk: &Desk, report: &mut ParityReport, pairs: &[super
         }
         written => written,
     }
-}
-
-/// The three conditions of §8, and that the proof has held.
-fn is_lossless(source: &Capabilities, target: &Capabilities, models_agree: bool, report: &ParityReport) -> bool {
-    source.has(token::MIGRATION_EXPORT)
-        && target.has(token::EMBEDDINGS_PASSTHROUGH)
-        && models_agree
-        && report.verdict() == Verdict::Equal
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// `Busy` if nothing could be concluded because an end was changed meanwhile; the report is told before that.
 pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     let setup = &desk.setup;
-    let pairs: Vec<_> = prepared.pairs.iter().map(|pair| compared(desk, pair)).collect();
+    let pairs: Vec<_> = prepared.pairs.iter().map(compared).collect();
     let passes_through = setup.target.capabilities.has(token::EMBEDDINGS_PASSTHROUGH);
     let vectors = match passes_through {
         true => Criterion::between(setup.source.fidelity, setup.target.fidelity),
@@ -34,12 +34,12 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     Ok(Done::Verified(Arc::new(report)))
 }
 
-/// A collection on both ends; the one place where its source is wrapped if the target is to hold it otherwise.
-fn compared(desk: &Desk, pair: &super::Pair) -> Compared {
+/// A collection on both ends.
+fn compared(pair: &super::Pair) -> Compared {
     Compared {
         name: pair.name.clone(),
-        target_name: desk.setup.spec.target_name(&pair.name).to_owned(),
-        source: Arc::clone(&pair.source),
+        target_name: pair.target_name.clone(),
+        source: Arc::clone(&pair.as_copied),
         target: Arc::clone(&pair.target),
     }
 }
@@ -65,6 +65,9 @@ async fn what_is_left_out(desk: &Desk, prepared: &Prepared, report: &mut ParityR
     }
     if !setup.spec.collections.is_empty() {
         report.not_compared.push("collections other than those asked for".to_owned());
+    }
+    if setup.spec.filter.is_some() {
+        report.not_compared.push("rows that do not pass the filter".to_owned());
     }
     Ok(())
 }

@@ -76,6 +76,11 @@ impl SegmentFolder {
         Self(palace.join(id.hyphenated().to_string()))
     }
 
+    /// A segment's files in another folder.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0

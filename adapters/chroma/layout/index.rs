@@ -16,8 +16,9 @@ const DELETED_AT: usize = 2;
 
 /// One generation of a segment's files: where each id's vector is.
 ///
-/// Labels say nothing about places: Chroma adds elements from several threads, so the label that each element carries
-/// is read once, here.
+/// Labels say nothing about places where Chroma added elements from several threads: the label that each element carries
+/// is then read once, here ([`Places::Read`]), which takes as long as reading every vector. Mostly one thread added them, and
+/// label `n` is in slot `n - 1`; taken for granted ([`Places::Guessed`]), that is checked for each element that is read.
 ///
 /// Memory per element of the index: resident 28 bytes (24 for the fingerprint, label and slot of a [`Labelled`],
 /// reserved exactly, and 4 for the norm). While it loads, 4 bytes of labels by slot, 4 more to sort them if labels and
@@ -34,11 +35,22 @@ pub(crate) struct Index {
     pub(crate) max_seq_id: Option<i64>,
     /// Whether an older version wrote it, inside a transaction not yet committed.
     pub(crate) legacy: bool,
+    is_illegible: bool,
     elements: Option<Elements>,
+}
+
+/// How the slot of a label is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// Label `n` is taken to be in slot `n - 1`; whoever reads another one there is told [`Trouble::Misplaced`].
+    Guessed,
+    /// Each element's label was read.
+    Read,
 }
 
 #[derive(Debug)]
 struct Elements {
+    places: Places,
     /// Sorted by fingerprint.
     labels: Vec<Labelled>,
     header: Header,
@@ -54,9 +66,10 @@ impl Index {
         dimension: u32,
         normalised: bool,
         fingerprints: &Fingerprints,
+        places: Places,
     ) -> Result<Self, Trouble> {
         let stamps = folder.stamps()?;
-        let mut index = Self { stamps, max_row_seq_id: None, max_seq_id: None, legacy: false, elements: None };
+        let mut index = Self::nothing(stamps);
         let Some(pickle) = stamps.pickle else { return Ok(index) };
         if pickle.size > MAX_PICKLE_BYTES {
             return Err(Trouble::damaged(format!("{PICKLE} has {} bytes", pickle.size)));
@@ -76,13 +89,19 @@ impl Index {
             let length = if normalised { Some(size(LENGTH, stamps.length)?) } else { None };
             header.check(dimension, size(DATA, stamps.data)?, length)?;
             let data = folder.open(DATA)?;
-            place(&mut read.labels, &header, &data)?;
+            let places = match places {
+                Places::Guessed if guess(&mut read.labels, &header)? => Places::Guessed,
+                _ => Places::Read,
+            };
+            if places == Places::Read {
+                place(&mut read.labels, &header, &data)?;
+            }
             read.labels.sort_unstable_by_key(|labelled| labelled.id);
             if read.labels.windows(2).any(|pair| pair[0].id == pair[1].id) {
                 return Err(Trouble::damaged(format!("{PICKLE} has an id twice")));
             }
             let norms = if normalised { Some(norms_by_slot(&header, &folder.open(LENGTH)?)?) } else { None };
-            index.elements = Some(Elements { labels: read.labels, header, data, norms });
+            index.elements = Some(Elements { places, labels: read.labels, header, data, norms });
         }
         if folder.stamps()? != stamps {
             return Err(Trouble::Torn("the index was written while it was read".to_owned()));
@@ -92,7 +111,16 @@ impl Index {
 
     /// Whether there is an id map at all, an empty one included.
     pub(crate) fn is_there(&self) -> bool {
-        self.stamps.pickle.is_some()
+        self.stamps.pickle.is_some() && !self.is_illegible
+    }
+
+    /// An index that is there and cannot be read, taken for none at all.
+    pub(crate) fn illegible(stamps: Stamps) -> Self {
+        Self { is_illegible: true, ..Self::nothing(stamps) }
+    }
+
+    fn nothing(stamps: Stamps) -> Self {
+        Self { stamps, max_row_seq_id: None, max_seq_id: None, legacy: false, is_illegible: false, elements: None }
     }
 
     /// How many ids have a vector in it.
@@ -125,14 +153,17 @@ impl Index {
     pub(crate) fn vector(&self, at: Labelled, element: &[u8], out: &mut Vec<f32>) -> Result<(), Trouble> {
         let Some(elements) = &self.elements else { return Ok(()) };
         let header = elements.header;
-        if label_of(&element[header.label_offset..]) != u64::from(at.label) {
+        let is_it = label_of(&element[header.label_offset..]) == u64::from(at.label);
+        if !is_it && elements.places == Places::Guessed {
+            return Err(Trouble::Misplaced);
+        }
+        if !is_it {
             return Err(Trouble::damaged(format!("{DATA} has another label than {PICKLE} at element {}", at.slot)));
         }
         if element[DELETED_AT] & 1 == 1 {
             return Err(Trouble::damaged(format!("{DATA} has element {} as deleted, {PICKLE} has not", at.slot)));
         }
-        let stored = element[header.vector_offset..header.label_offset].as_chunks::<4>().0;
-        let stored = stored.iter().map(|component| f32::from_le_bytes(*component));
+        let stored = stored_components(header, element);
         match &elements.norms {
             Some(norms) => {
                 let norm = norms.get(at.slot as usize).copied().unwrap_or_default();
@@ -142,6 +173,17 @@ impl Index {
         }
         Ok(())
     }
+
+    /// The length of the vector in some raw bytes as it is stored, where vectors are stored with their norms apart.
+    pub(crate) fn stored_length(&self, element: &[u8]) -> Option<f32> {
+        let elements = self.elements.as_ref().filter(|elements| elements.norms.is_some())?;
+        Some(stored_components(elements.header, element).map(|component| component * component).sum::<f32>().sqrt())
+    }
+}
+
+fn stored_components(header: Header, element: &[u8]) -> impl Iterator<Item = f32> {
+    let stored = element[header.vector_offset..header.label_offset].as_chunks::<4>().0;
+    stored.iter().map(|component| f32::from_le_bytes(*component))
 }
 
 fn read_header(folder: &SegmentFolder, stamps: Stamps) -> Result<Option<Header>, Trouble> {
@@ -157,6 +199,24 @@ fn read_header(folder: &SegmentFolder, stamps: Stamps) -> Result<Option<Header>,
 /// Reads the header alone, for those who only report on it.
 pub(crate) fn header_of(folder: &SegmentFolder) -> Result<Option<Header>, Trouble> {
     read_header(folder, folder.stamps()?)
+}
+
+/// Takes each label's slot for granted; `false` if some label can be in no such slot.
+fn guess(labels: &mut [Labelled], header: &Header) -> Result<bool, Trouble> {
+    let mut used = vec![0u64; header.elements as usize / 64 + 1];
+    for labelled in labels {
+        let slot = labelled.label.wrapping_sub(1);
+        if slot >= header.elements {
+            return Ok(false);
+        }
+        let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
+        if used[word] & bit != 0 {
+            return Err(Trouble::damaged(format!("{PICKLE} has the label {} twice", labelled.label)));
+        }
+        used[word] |= bit;
+        labelled.slot = slot;
+    }
+    Ok(true)
 }
 
 /// Finds each label's slot by the labels that the elements carry.

@@ -52,11 +52,31 @@ fn labels_lead_to_vectors_whatever_the_slots() {
         ("z", 7, 3.0, 1.0, false),
     ]);
     let fingerprints = Fingerprints::new();
-    let index = Index::load(&segment.folder, 1, true, &fingerprints).unwrap();
+    let index = Index::load(&segment.folder, 1, true, &fingerprints, Places::Read).unwrap();
     let found = ["x", "y", "z", "w"].map(|id| vector(&index, &fingerprints, id));
     assert_eq!((found, index.len()), ([Some(1.0), Some(1.0), Some(3.0), None], 3));
-    let index = Index::load(&segment.folder, 1, false, &fingerprints).unwrap();
+    let index = Index::load(&segment.folder, 1, false, &fingerprints, Places::Read).unwrap();
     assert_eq!(vector(&index, &fingerprints, "x"), Some(0.5));
+}
+
+#[test]
+fn a_place_that_was_guessed_wrong_is_noticed_when_it_is_read() {
+    let segment = segment(&[("x", 1, 0.5, 2.0, false), ("y", 3, 0.25, 4.0, false), ("z", 2, 1.0, 1.0, false)]);
+    let fingerprints = Fingerprints::new();
+    let index = Index::load(&segment.folder, 1, true, &fingerprints, Places::Guessed).unwrap();
+    assert_eq!(vector(&index, &fingerprints, "x"), Some(1.0));
+    let at = index.find(fingerprints.of(b"y")).unwrap();
+    let mut raw = Vec::new();
+    index.read_raw(at, &mut raw).unwrap();
+    assert!(matches!(index.vector(at, &raw, &mut Vec::new()), Err(Trouble::Misplaced)));
+}
+
+#[test]
+fn places_that_cannot_be_guessed_are_read() {
+    let segment = segment(&[("x", 9, 0.5, 2.0, false), ("y", 1, 0.25, 4.0, false)]);
+    let fingerprints = Fingerprints::new();
+    let index = Index::load(&segment.folder, 1, true, &fingerprints, Places::Guessed).unwrap();
+    assert_eq!(["x", "y"].map(|id| vector(&index, &fingerprints, id)), [Some(1.0), Some(1.0)]);
 }
 
 #[test]
@@ -64,7 +84,7 @@ fn an_id_map_that_has_anything_twice_is_damage() {
     for elements in
         [[("x", 1, 0.0, 0.0, false), ("x", 2, 0.0, 0.0, false)], [("x", 1, 0.0, 0.0, false), ("y", 1, 0.0, 0.0, false)]]
     {
-        let loaded = Index::load(&segment(&elements).folder, 1, true, &Fingerprints::new());
+        let loaded = Index::load(&segment(&elements).folder, 1, true, &Fingerprints::new(), Places::Read);
         assert!(matches!(loaded, Err(Trouble::Damaged(_))));
     }
 }
@@ -73,7 +93,7 @@ fn an_id_map_that_has_anything_twice_is_damage() {
 fn an_empty_id_map_needs_no_vectors() {
     let segment = segment(&[]);
     std::fs::remove_file(segment.folder.path().join(DATA)).unwrap();
-    let index = Index::load(&segment.folder, 1, true, &Fingerprints::new()).unwrap();
+    let index = Index::load(&segment.folder, 1, true, &Fingerprints::new(), Places::Read).unwrap();
     assert!(index.is_there() && index.len() == 0);
 }
 
@@ -93,7 +113,8 @@ proptest! {
         }
         std::fs::write(&path, bytes).unwrap();
         let fingerprints = Fingerprints::new();
-        if let Ok(index) = Index::load(&segment.folder, 1, true, &fingerprints) {
+        let places = if value % 2 == 0 { Places::Guessed } else { Places::Read };
+        if let Ok(index) = Index::load(&segment.folder, 1, true, &fingerprints, places) {
             for id in ["x", "y", "z"] {
                 let Some(at) = index.find(fingerprints.of(id.as_bytes())) else { continue };
                 let mut raw = Vec::new();
@@ -118,7 +139,7 @@ fn memory_of_a_million_rows() {
         };
         let folder = SegmentFolder::new(std::path::Path::new(&folder), uuid::Uuid::nil());
         let before = figure("VmRSS:");
-        let index = Index::load(&folder, 1, true, &Fingerprints::new()).unwrap();
+        let index = Index::load(&folder, 1, true, &Fingerprints::new(), Places::Read).unwrap();
         let (peak, kept) = (figure("VmHWM:") - before, figure("VmRSS:") - before);
         println!("{} rows: peak {peak} KiB, kept {kept} KiB", index.len());
         return;

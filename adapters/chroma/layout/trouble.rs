@@ -7,6 +7,8 @@ pub(crate) enum Trouble {
     Torn(String),
     /// What was read contradicts itself: damage, or a write half done.
     Damaged(String),
+    /// A label is not in the slot where it was taken to be: the places must be read.
+    Misplaced,
     /// Another attempt would not help.
     Failed(Error),
 }

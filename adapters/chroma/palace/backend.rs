@@ -1,20 +1,24 @@
 use super::blocking::unlocked;
 use super::open::ChromaPalace;
+use super::preflight;
 use crate::connection::{Database, is_palace};
+use crate::directory;
 use crate::feed::memory::Memories;
+use crate::writer_lock;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions,
+    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
 
-/// Chroma palaces in a local directory, read without Chroma and never written.
+/// Chroma palaces in a local directory: read without Chroma, and written by a Chroma server that runs meanwhile.
 #[derive(Debug)]
 pub struct ChromaBackend {
     descriptor: Descriptor,
     memories: Memories,
+    salvaging: bool,
 }
 
 impl ChromaBackend {
@@ -24,6 +28,8 @@ impl ChromaBackend {
             name: "chroma",
             spec_version: SpecVersion::CURRENT,
             capabilities: Capabilities::of([
+                token::EMBEDDINGS_IN,
+                token::EMBEDDINGS_PASSTHROUGH,
                 token::EMBEDDINGS_OUT,
                 token::MIGRATION_EXPORT,
                 token::METADATA_FILTERS,
@@ -35,8 +41,18 @@ impl ChromaBackend {
             metrics: &[Metric::L2, Metric::Cosine, Metric::Ip],
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Ulp,
+            conversions: &[],
+            readers: 2,
+            writers: 1,
         };
-        Self { descriptor, memories: Memories::default() }
+        Self { descriptor, memories: Memories::default(), salvaging: false }
+    }
+
+    /// The backend that salvages: a row that has lost its vector is given the newest one found in the indexes MemPalace has
+    /// set aside (`.drift-*`, `.corrupt-*`), and says so ([`RowBatch::salvaged`](palanquin_engine::rows::RowBatch::salvaged)).
+    /// An index that cannot be read is taken for lost, where the other backend refuses the collection.
+    pub fn salvaging() -> Self {
+        Self { salvaging: true, ..Self::new() }
     }
 }
 
@@ -57,10 +73,6 @@ impl Backend for ChromaBackend {
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
-        if options.mode != OpenMode::Read {
-            let detail = "a Chroma directory is only read; it is written through a Chroma server";
-            return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
-        }
         if palace.namespace.is_some() {
             let detail = "a Chroma directory has no namespaces";
             return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(palace));
@@ -69,9 +81,25 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
-        let (name, memories) = (palace.to_string(), self.memories.clone());
-        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories)).await;
+        if options.mode != OpenMode::Read {
+            return directory::open(folder, options.mode, palace.to_string()).await;
+        }
+        let (name, memories, salvaging) = (palace.to_string(), self.memories.clone(), self.salvaging);
+        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories, salvaging)).await;
         opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        if purpose == Purpose::Target {
+            return unlocked(|| Ok(vec![directory::preflight()])).await.unwrap_or_default();
+        }
+        let Some(folder) = palace.local_path.clone() else { return Vec::new() };
+        let (name, salvaging) = (palace.to_string(), self.salvaging);
+        let looked = unlocked(move || {
+            let holder = std::env::home_dir().and_then(|home| writer_lock::holder(&home, &folder));
+            Ok(preflight::checks(&folder, name, holder, purpose, salvaging))
+        });
+        looked.await.unwrap_or_else(|error| vec![Check::fails("readable", error.what(), error.advice())])
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

@@ -30,9 +30,9 @@ struct Names {
 
 impl ChromaCollection {
     /// Connects to the collection.
-    pub(super) fn open(database: Database, entry: Entry, followed: Followed) -> Result<Self> {
+    pub(super) fn open(database: Database, entry: Entry, followed: Followed, salvaging: bool) -> Result<Self> {
         let names = Arc::new(Names { palace: database.palace().to_owned(), collection: entry.name.clone() });
-        let session = Session::new(database, entry).map_err(|error| names.named(error))?;
+        let session = Session::new(database, entry).map_err(|error| names.named(error))?.salvaging(salvaging);
         Ok(Self { names, reader: Arc::new(Mutex::new(Reader::new(session))), followed })
     }
 
@@ -95,7 +95,8 @@ impl Collection for ChromaCollection {
             let rows = range::count(session)?;
             let (lock, marks) = session.lock()?;
             drop(lock);
-            let entry = Entry { dimension: marks.dimension, ..session.entry.clone() };
+            let dimension = marks.dimension.or(session.entry.dimension);
+            let entry = Entry { dimension, ..session.entry.clone() };
             Ok(info_with(&session.database, entry, rows))
         })
         .await

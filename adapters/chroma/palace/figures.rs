@@ -1,23 +1,27 @@
 use crate::catalog::{Entry, Segments};
 use crate::connection::{Database, sqlite};
-use crate::layout::files::{DATA, PICKLE, SegmentFolder};
-use crate::layout::fingerprint::Fingerprints;
+use crate::layout::files::{DATA, PICKLE, SegmentFolder, Stamps};
+use crate::layout::fingerprint::{Fingerprint, Fingerprints};
 use crate::layout::header::Header;
 use crate::layout::index::header_of;
-use crate::layout::pickle::read_index_metadata;
+use crate::layout::pickle::{IndexMetadata, read_index_metadata};
 use crate::read::marks::max_seq_id;
-use crate::read::range::count_in;
+use crate::read::range::{count_about, count_in};
 use crate::read::tail::{Before, Tail, Vector};
 use palanquin_engine::contract::{KeyRange, Result};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::BufReader;
 
 /// Rows of a collection up to which each is asked for its vector.
 const EXACT_ROWS: u64 = 20_000;
 /// Id maps up to this size are read for that.
 const EXACT_PICKLE_BYTES: u64 = 8 << 20;
+/// Ids that are listed.
+const LISTED: usize = 100;
+/// Sync thresholds up to this one are reached by a palace in use.
+pub(super) const REACHABLE: u64 = 10_000;
 const LINK_LISTS: &str = "link_lists.bin";
 
 /// A collection's rows, index and log in figures. No vector is read.
@@ -47,6 +51,8 @@ pub(super) struct Figures {
     pub(super) has_id_map: bool,
     /// Rows that have no vector anywhere.
     pub(super) without_vector: WithoutVector,
+    /// Ids of some of them, where each row was asked.
+    pub(super) lacking: Vec<String>,
 }
 
 /// How many rows have a vector neither in the index nor in the log.
@@ -61,7 +67,8 @@ pub(super) enum WithoutVector {
 }
 
 impl Figures {
-    /// As of the shared lock that the connection has.
+    /// Rows are counted in steps and the id map is read before the shared lock is taken; what has to agree with one
+    /// another is read under it, in milliseconds.
     pub(super) fn read(
         database: &Database,
         connection: &Connection,
@@ -69,33 +76,44 @@ impl Figures {
         segments: &Segments,
     ) -> Result<Self> {
         let folder = SegmentFolder::new(database.folder(), segments.vector_folder);
-        let vector = max_seq_id(connection, &segments.vector)?;
+        let about = count_about(connection, &segments.metadata)?;
+        let ids = if about <= EXACT_ROWS { IdMap::read(&folder) } else { None };
+        let lock = connection.unchecked_transaction().map_err(sqlite)?;
+        let vector = max_seq_id(&lock, &segments.vector)?;
         let sql = "SELECT count(*), count(DISTINCT CASE WHEN vector IS NOT NULL AND operation <> 3 THEN id END)
                    FROM embeddings_queue WHERE seq_id > ?1 AND substr(topic, -36) = ?2";
-        let mut queued = connection.prepare_cached(sql).map_err(sqlite)?;
         let has_id_map = folder.size_of(PICKLE).is_some();
         let after = if has_id_map { vector.unwrap_or(i64::MIN) } else { i64::MIN };
-        let (queued, queued_vectors) =
-            queued.query_row((after, &entry.id), |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
+        let (queued, queued_vectors) = lock
+            .prepare_cached(sql)
+            .and_then(|mut queued| queued.query_row((after, &entry.id), |row| Ok((row.get(0)?, row.get(1)?))))
+            .map_err(sqlite)?;
+        let stamps = folder.stamps().ok();
         let mut figures = Self {
-            rows: count_in(connection, &segments.metadata, &KeyRange::ALL)?,
-            metadata: max_seq_id(connection, &segments.metadata)?,
+            rows: about,
+            metadata: max_seq_id(&lock, &segments.metadata)?,
             vector,
             queued,
             queued_vectors,
-            settled: folder.stamps().is_ok_and(|stamps| stamps.settled()),
+            settled: stamps.is_some_and(|stamps| stamps.settled()),
             header: header_of(&folder).ok().flatten(),
             link_lists: folder.size_and_space_of(LINK_LISTS),
             data: folder.size_of(DATA),
             has_id_map,
             without_vector: WithoutVector::Unknown,
+            lacking: Vec::new(),
             folder,
         };
-        if figures.settled {
-            figures.without_vector = match figures.rows_without_vector(connection, entry, segments)? {
-                Some(rows) => WithoutVector::Exactly(rows),
-                None => WithoutVector::AtLeast(figures.rows.saturating_sub(figures.elements() + queued_vectors)),
-            };
+        if !figures.settled {
+            return Ok(figures);
+        }
+        // Rows counted before what may hold their vectors are at least covered by it, whatever was written meanwhile.
+        let held = figures.elements() + queued_vectors;
+        figures.without_vector = WithoutVector::AtLeast(about.saturating_sub(held));
+        if let Some(ids) = ids.filter(|ids| Some(ids.stamps) == stamps) {
+            figures.rows = count_in(&lock, &segments.metadata, &KeyRange::ALL)?;
+            let (without, lacking) = ids.rows_without_vector(&lock, entry, segments, vector)?;
+            (figures.without_vector, figures.lacking) = (WithoutVector::Exactly(without), lacking);
         }
         Ok(figures)
     }
@@ -105,43 +123,10 @@ impl Figures {
         self.header.filter(|_| self.has_id_map).map_or(0, |header| header.elements.into())
     }
 
-    /// Asks each row, if that is cheap and the id map is legible.
-    fn rows_without_vector(&self, connection: &Connection, entry: &Entry, segments: &Segments) -> Result<Option<u64>> {
-        let size = self.folder.size_of(PICKLE).unwrap_or(0);
-        if self.rows > EXACT_ROWS || size > EXACT_PICKLE_BYTES {
-            return Ok(None);
-        }
-        let fingerprints = Fingerprints::new();
-        let mut labels = HashMap::new();
-        let mut after = None;
-        if self.has_id_map {
-            let most = self.header.map_or(0, |header| header.elements as usize);
-            let Ok(file) = self.folder.open(PICKLE) else { return Ok(None) };
-            let Ok(read) = read_index_metadata(BufReader::new(file), size, most, &fingerprints) else {
-                return Ok(None);
-            };
-            after = self.vector.or(read.max_seq_id);
-            labels.extend(read.labels.into_iter().map(|labelled| (labelled.id, labelled.label)));
-        }
-        let absent = if !self.has_id_map && self.vector.is_some() { Before::Unknown } else { Before::Absent };
-        let mut tail = Tail::default();
-        tail.refresh(connection, &entry.id, after, &fingerprints)?;
-        let sql = "SELECT embedding_id FROM embeddings WHERE segment_id = ?1";
-        let mut ids = connection.prepare_cached(sql).map_err(sqlite)?;
-        let mut ids = ids.query([&segments.metadata]).map_err(sqlite)?;
-        let mut without = 0;
-        while let Some(row) = ids.next().map_err(sqlite)? {
-            let id = row.get_ref(0).map_err(sqlite)?.as_bytes().map_err(|error| sqlite(error.into()))?;
-            let id = fingerprints.of(id);
-            let found = labels.contains_key(&id);
-            let has_vector = match tail.vector(id, if found { Before::There } else { absent }) {
-                Vector::AsBefore => found,
-                Vector::Logged(_) => true,
-                Vector::Nowhere => false,
-            };
-            without += u64::from(!has_vector);
-        }
-        Ok(Some(without))
+    /// How many times as long as the vectors the link lists are, to a hundredth; a sound index has few hundredths.
+    fn link_lists_per_data(&self) -> Option<f64> {
+        let ((links, _), data) = self.link_lists.zip(self.data.filter(|data| *data > 0))?;
+        Some((links as f64 / data as f64 * 100.0).round() / 100.0)
     }
 
     /// By the store's own terms.
@@ -163,8 +148,72 @@ impl Figures {
             ("hnsw_data_bytes", json!(self.data)),
             ("hnsw_link_lists_bytes", json!(self.link_lists.map(|(size, _)| size))),
             ("hnsw_link_lists_allocated_bytes", json!(self.link_lists.map(|(_, space)| space))),
+            ("hnsw_link_lists_per_data", json!(self.link_lists_per_data())),
             ("hnsw_id_map_bytes", json!(self.folder.size_of(PICKLE))),
         ]
         .into_iter()
+    }
+}
+
+/// A small index's ids, read to ask each row for its vector.
+struct IdMap {
+    stamps: Stamps,
+    is_there: bool,
+    fingerprints: Fingerprints,
+    labels: HashSet<Fingerprint>,
+    max_seq_id: Option<i64>,
+}
+
+impl IdMap {
+    /// `None` if it is too large, or not legible.
+    fn read(folder: &SegmentFolder) -> Option<Self> {
+        let stamps = folder.stamps().ok()?;
+        let (fingerprints, is_there) = (Fingerprints::new(), stamps.pickle.is_some());
+        let mut read = IndexMetadata::default();
+        if let Some(pickle) = stamps.pickle {
+            if pickle.size > EXACT_PICKLE_BYTES {
+                return None;
+            }
+            let most = header_of(folder).ok()?.map_or(0, |header| header.elements as usize);
+            let file = BufReader::new(folder.open(PICKLE).ok()?);
+            read = read_index_metadata(file, pickle.size, most, &fingerprints).ok()?;
+        }
+        let labels = read.labels.into_iter().map(|labelled| labelled.id).collect();
+        Some(Self { stamps, is_there, fingerprints, labels, max_seq_id: read.max_seq_id })
+    }
+
+    /// Asks each row, those that have none listed in part, under the lock that the connection has. `vector` is where the index has come to.
+    fn rows_without_vector(
+        &self,
+        lock: &Connection,
+        entry: &Entry,
+        segments: &Segments,
+        vector: Option<i64>,
+    ) -> Result<(u64, Vec<String>)> {
+        let after = if self.is_there { vector.or(self.max_seq_id) } else { None };
+        let absent = if !self.is_there && vector.is_some() { Before::Unknown } else { Before::Absent };
+        let mut tail = Tail::default();
+        tail.refresh(lock, &entry.id, after, &self.fingerprints)?;
+        let sql = "SELECT embedding_id FROM embeddings WHERE segment_id = ?1";
+        let mut ids = lock.prepare_cached(sql).map_err(sqlite)?;
+        let mut ids = ids.query([&segments.metadata]).map_err(sqlite)?;
+        let (mut without, mut lacking) = (0, Vec::new());
+        while let Some(row) = ids.next().map_err(sqlite)? {
+            let text = row.get_ref(0).map_err(sqlite)?.as_bytes().map_err(|error| sqlite(error.into()))?;
+            let id = self.fingerprints.of(text);
+            let found = self.labels.contains(&id);
+            let has_vector = match tail.vector(id, if found { Before::There } else { absent }) {
+                Vector::AsBefore => found,
+                Vector::Logged(_) => true,
+                Vector::Nowhere => false,
+            };
+            if !has_vector {
+                without += 1;
+                if lacking.len() < LISTED {
+                    lacking.push(String::from_utf8_lossy(text).into_owned());
+                }
+            }
+        }
+        Ok((without, lacking))
     }
 }

@@ -3,7 +3,7 @@
 use crate::ChromaBackend;
 use crate::read::fixture::{Fixture, METADATA, Seen, VECTOR, scan};
 use futures::TryStreamExt;
-use palanquin_engine::contract::{Backend, Collection, Cursor, Error, KeyRange, OpenMode, PalaceRef, Result};
+use palanquin_engine::contract::{Backend, Collection, Cursor, Error, KeyRange, OpenMode, PalaceRef, Purpose, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -51,8 +51,11 @@ fn damage(bytes: &mut Vec<u8>, random: &mut StdRng) {
     }
 }
 
-async fn open(path: &Path) -> Result<std::sync::Arc<dyn Collection>> {
-    let palace = ChromaBackend::new().open(&PalaceRef::local(path), OpenMode::Read.into()).await?;
+async fn open(backend: ChromaBackend, path: &Path) -> Result<std::sync::Arc<dyn Collection>> {
+    for check in backend.preflight(&PalaceRef::local(path), Purpose::Source).await {
+        assert!(!check.found.contains("broken off"), "a panic in preflight");
+    }
+    let palace = backend.open(&PalaceRef::local(path), OpenMode::Read.into()).await?;
     let health = palace.health().await;
     assert!(!health.reason.unwrap_or_default().contains("broken off"), "a panic in health");
     check(palace.maintenance_state().await.map(drop));
@@ -68,8 +71,8 @@ fn check<T>(result: Result<T>) -> Option<T> {
 }
 
 /// Everything that can be asked of the palace.
-async fn ask(path: &Path) -> Option<Vec<Seen>> {
-    let collection = check(open(path).await)?;
+async fn ask(backend: ChromaBackend, path: &Path) -> Option<Vec<Seen>> {
+    let collection = check(open(backend, path).await)?;
     check(collection.count().await);
     check(collection.cut(2).await);
     check(collection.last_id(&KeyRange::ALL).await);
@@ -83,14 +86,26 @@ async fn ask(path: &Path) -> Option<Vec<Seen>> {
     Some(rows)
 }
 
+/// The first seed and how many.
+fn seeds(usual: u64) -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    (number("PALANQUIN_SEED").unwrap_or(1), number("PALANQUIN_CASES").unwrap_or(usual))
+}
+
+/// Writes a file, so long ago that nobody can be writing it.
+fn write_old(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+}
+
 #[tokio::test]
 async fn damaged_files_are_read_or_refused_and_never_make_up_a_row() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let (first, cases) = (number("PALANQUIN_SEED").unwrap_or(1), number("PALANQUIN_CASES").unwrap_or(400));
+    let (first, cases) = seeds(400);
     println!("seeds {first}..{}", first + cases);
     let fixture = sound();
     let expected: BTreeMap<String, Seen> =
-        ask(&fixture.path).await.unwrap().into_iter().map(|row| (row.0.clone(), row)).collect();
+        ask(ChromaBackend::new(), &fixture.path).await.unwrap().into_iter().map(|row| (row.0.clone(), row)).collect();
     assert_eq!(expected.keys().map(String::as_str).collect::<String>(), "abcdfg");
     let files = files_of(&fixture);
     let names: Vec<&PathBuf> = files.keys().collect();
@@ -106,14 +121,10 @@ async fn damaged_files_are_read_or_refused_and_never_make_up_a_row() {
             if name == damaged {
                 damage(&mut bytes, &mut random);
             }
-            let path = folder.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            // So long ago that nobody can be writing it.
-            let file = std::fs::File::options().write(true).open(&path).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+            write_old(&folder.path().join(name), &bytes);
         }
         let begun = Instant::now();
-        let rows = ask(folder.path()).await;
+        let rows = ask(ChromaBackend::new(), folder.path()).await;
         assert!(begun.elapsed() < Duration::from_secs(30), "seed {seed}: {:?}", begun.elapsed());
         // Damage to stored values cannot be told from values; to what leads to them it can.
         let leads = damaged.ends_with("header.bin") || damaged.ends_with("index_metadata.pickle");
@@ -126,4 +137,56 @@ async fn damaged_files_are_read_or_refused_and_never_make_up_a_row() {
     }
     println!("{read} read, {refused} refused");
     assert!(read > 0 && refused > 0);
+}
+
+/// One file is damaged, in the index or in one that was set aside: by those who salvage every row is read, whole or
+/// without a vector, unless it is the database that is damaged.
+#[tokio::test]
+async fn salvaging_from_damaged_files_gives_every_row_and_never_makes_up_a_vector() {
+    let (first, cases) = seeds(300);
+    println!("seeds {first}..{}", first + cases);
+    let fixture = sound();
+    let expected: BTreeMap<String, Seen> =
+        ask(ChromaBackend::new(), &fixture.path).await.unwrap().into_iter().map(|row| (row.0.clone(), row)).collect();
+    let files = files_of(&fixture);
+    let index: Vec<&PathBuf> = files.keys().filter(|name| name.starts_with(VECTOR)).collect();
+    let aside = format!("{VECTOR}.corrupt-20260101-000000");
+    let (mut whole, mut lacking) = (0, 0);
+    for seed in first..first + cases {
+        let mut random = StdRng::seed_from_u64(seed);
+        let folder = tempfile::tempdir().unwrap();
+        let damaged = *index.choose(&mut random).unwrap();
+        // Both indexes were sound copies of one another; the segment's own may be gone altogether.
+        let (own_is_damaged, own_is_gone) = (random.random_bool(0.4), random.random_bool(0.5));
+        for home in [VECTOR, &aside] {
+            std::fs::create_dir(folder.path().join(home)).unwrap();
+        }
+        for (name, bytes) in &files {
+            let Ok(file) = name.strip_prefix(VECTOR) else {
+                write_old(&folder.path().join(name), bytes);
+                continue;
+            };
+            let mut broken = bytes.clone();
+            if name == damaged {
+                damage(&mut broken, &mut random);
+            }
+            let (own, other) = if own_is_damaged { (&broken, bytes) } else { (bytes, &broken) };
+            if !own_is_gone {
+                write_old(&folder.path().join(name), own);
+            }
+            write_old(&folder.path().join(&aside).join(file), other);
+        }
+        let rows = ask(ChromaBackend::salvaging(), folder.path()).await.unwrap_or_else(|| panic!("seed {seed}"));
+        assert!(rows.iter().map(|row| &row.0).eq(expected.keys()), "seed {seed}: {rows:?}");
+        let leads = damaged.ends_with("header.bin") || damaged.ends_with("index_metadata.pickle");
+        for row in rows {
+            let expected = &expected[&row.0];
+            assert!((&row.1, &row.2) == (&expected.1, &expected.2), "seed {seed}: {row:?}");
+            let is_true = row.3.is_none() || row.3 == expected.3 || !leads;
+            assert!(is_true, "seed {seed}: {row:?} instead of {expected:?}");
+            *(if row.3.is_some() { &mut whole } else { &mut lacking }) += 1;
+        }
+    }
+    println!("{whole} rows with a vector, {lacking} without");
+    assert!(whole > lacking && lacking > 0);
 }

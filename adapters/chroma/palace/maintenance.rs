@@ -1,6 +1,8 @@
-use super::figures::Figures;
+use super::figures::{Figures, REACHABLE};
 use crate::catalog::{self, Entry};
 use crate::connection::{DATABASE, Database, sqlite};
+use crate::layout::index::header_of;
+use crate::layout::quarantine;
 use crate::writer_lock;
 use palanquin_engine::contract::{MaintenanceState, Result};
 use rusqlite::Connection;
@@ -26,7 +28,18 @@ pub(super) fn state(database: &Database, connection: &Connection) -> Result<Main
         ("sqlite_free_bytes".to_owned(), json!(pragma("freelist_count")? * pragma("page_size")?)),
         ("writer_lock_holder".to_owned(), json!(holder.map(|holder| holder.to_string()))),
         ("journal_bytes".to_owned(), json!(size(&format!("{DATABASE}-journal")))),
+        ("quarantines".to_owned(), quarantines(database)),
     ]))
+}
+
+/// Indexes that MemPalace set aside, by their folders.
+fn quarantines(database: &Database) -> Value {
+    let found = quarantine::quarantines(database.folder()).unwrap_or_default();
+    let described = found.into_iter().map(|aside| {
+        let elements = header_of(&aside.folder).ok().flatten().map(|header| header.elements);
+        (aside.name.clone(), json!({ "bytes": aside.bytes(), "elements": elements }))
+    });
+    Value::Object(described.collect())
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,6 +63,7 @@ fn of_collection(database: &Database, connection: &Connection, entry: Entry, que
         "queue_rows": queued.rows,
         "queue_newest_seq_id": queued.newest,
         "sync_threshold": entry.sync_threshold,
+        "sync_threshold_is_reachable": entry.sync_threshold <= REACHABLE,
     });
     let Ok(segments) = entry.segments() else { return Ok(state) };
     let figures = Figures::read(database, connection, &entry, &segments)?;

@@ -1,5 +1,5 @@
 //! The contract's side: [`backend`] opens a directory into an [`open`] palace, which hands out [`collection`]s; [`health`] and
-//! [`maintenance`] tell its condition by its [`figures`]. Everything that touches a disk runs through [`blocking`].
+//! [`maintenance`] tell its condition by its [`figures`], [`preflight`] whether it is fit to be read. Everything that touches a disk runs through [`blocking`].
 
 mod backend;
 mod blocking;
@@ -8,12 +8,17 @@ mod figures;
 mod health;
 mod maintenance;
 mod open;
+mod preflight;
 
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod sick;
 
 pub use backend::ChromaBackend;

@@ -3,13 +3,15 @@ use super::collection::ChromaCollection;
 use super::{health, maintenance};
 use crate::catalog::{self, Entry};
 use crate::connection::{Database, sqlite};
+use crate::directory::log_of;
 use crate::feed::memory::Memories;
 use crate::read::range;
 use crate::read::session::Session;
 use crate::sidecar;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, MaintenanceState, Palace, Result,
+    Collection, CollectionInfo, CollectionSpec, Condition, Error, ErrorKind, Health, LogEntry, MaintenanceState,
+    Palace, Result,
 };
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex};
@@ -19,11 +21,12 @@ pub(super) struct ChromaPalace {
     database: Database,
     connection: Arc<Mutex<Connection>>,
     memories: Memories,
+    salvaging: bool,
 }
 
 impl ChromaPalace {
     /// Opens the database and checks that it is Chroma's, of a version that is known.
-    pub(super) fn open(database: Database, memories: Memories) -> Result<Self> {
+    pub(super) fn open(database: Database, memories: Memories, salvaging: bool) -> Result<Self> {
         let opened = database.connect().and_then(|connection| {
             let lock = connection.unchecked_transaction().map_err(sqlite)?;
             database.check_schema(&lock)?;
@@ -31,27 +34,24 @@ impl ChromaPalace {
             Ok(connection)
         });
         let connection = opened.map_err(|error| error.in_palace(database.palace()))?;
-        Ok(Self { database, connection: Arc::new(Mutex::new(connection)), memories })
+        Ok(Self { database, connection: Arc::new(Mutex::new(connection)), memories, salvaging })
     }
 
-    /// Runs `work` on the palace's own connection, under one shared lock.
-    async fn locked<T: Send + 'static>(
+    /// Runs `work` on the palace's own connection; it takes the shared lock itself, for as short as it can.
+    async fn connected<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database, &Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let database = self.database.clone();
         blocking(&self.connection, move |connection| {
-            let worked = database.check_same_file().and_then(|()| {
-                let lock = connection.unchecked_transaction().map_err(sqlite)?;
-                work(&database, &lock)
-            });
+            let worked = database.check_same_file().and_then(|()| work(&database, connection));
             worked.map_err(|error| error.in_palace(database.palace()))
         })
         .await
     }
 
     async fn entries(&self) -> Result<Vec<Entry>> {
-        self.locked(|_, connection| catalog::entries(connection)).await
+        self.connected(|_, connection| catalog::entries(connection)).await
     }
 
     fn read_only<T>(&self, what: &str) -> Result<T> {
@@ -80,7 +80,7 @@ pub(super) fn info_with(database: &Database, entry: Entry, rows: u64) -> Collect
         dimension: entry.dimension,
         metric: entry.metric,
         identity: sidecar::identities(database.folder()).remove(&entry.name),
-        incarnation: Some(entry.id),
+        incarnation: Some(entry.incarnation.unwrap_or(entry.id)),
         name: entry.name,
     }
 }
@@ -106,7 +106,8 @@ impl Palace for ChromaPalace {
         };
         let (database, entry) = (self.database.clone(), entries.swap_remove(at));
         let followed = self.memories.of(database.file(), &entry.id);
-        let collection = unlocked(move || ChromaCollection::open(database, entry, followed)).await?;
+        let salvaging = self.salvaging;
+        let collection = unlocked(move || ChromaCollection::open(database, entry, followed, salvaging)).await?;
         Ok(Arc::new(collection))
     }
 
@@ -115,7 +116,7 @@ impl Palace for ChromaPalace {
     }
 
     async fn health(&self) -> Health {
-        let found = self.locked(health::findings).await;
+        let found = self.connected(health::findings).await;
         found.map(Health::from_findings).unwrap_or_else(|error| Health {
             condition: Condition::Unavailable,
             reason: Some(error.to_string()),
@@ -123,7 +124,16 @@ impl Palace for ChromaPalace {
         })
     }
 
+    async fn migration_log(&self) -> Result<Vec<LogEntry>> {
+        let database = self.database.clone();
+        let read = move || {
+            let log = log_of(database.folder());
+            log.map_err(|error| Error::io("the migration log cannot be read", error).in_palace(database.palace()))
+        };
+        unlocked(read).await
+    }
+
     async fn maintenance_state(&self) -> Result<MaintenanceState> {
-        self.locked(maintenance::state).await
+        self.connected(maintenance::state).await
     }
 }

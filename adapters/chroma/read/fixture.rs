@@ -92,6 +92,7 @@ impl Fixture {
         self.write("header.bin", &header_bytes(2, 100, elements.len() as u64));
         self.write("data_level0.bin", &data);
         self.write("length.bin", &length);
+        self.write("link_lists.bin", &vec![0; 4 * elements.len()]);
         self.write("index_metadata.pickle", &chroma_pickle(&ids));
     }
 
@@ -129,6 +130,15 @@ impl Fixture {
     pub(crate) async fn open(&self) -> Result<Arc<dyn Collection>> {
         let palace = crate::ChromaBackend::new().open(&PalaceRef::local(&self.path), OpenMode::Read.into()).await?;
         palace.collection("drawers").await
+    }
+
+    /// Sets the index aside, as MemPalace does: a new one is begun and not yet written.
+    pub(crate) fn quarantine(&self, name: &str) -> PathBuf {
+        let aside = self.path.join(format!("{VECTOR}.{name}"));
+        std::fs::rename(self.segment(), &aside).unwrap();
+        std::fs::create_dir(self.segment()).unwrap();
+        self.write("header.bin", &header_bytes(2, 100, 0));
+        aside
     }
 
     /// Every row, in pages of `rows`.

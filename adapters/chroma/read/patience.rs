@@ -34,6 +34,8 @@ impl Patience {
                 }
                 self.damaged_at = Some(stamps);
             }
+            // Places that were read cannot be misplaced, so that this comes once at most.
+            Trouble::Misplaced => self.damaged_at = None,
             Trouble::Torn(what) => {
                 if exhausted {
                     return Err(Error::new(ErrorKind::Busy, what));

@@ -1,19 +1,21 @@
 use super::behind::Behind;
 use super::marks::Marks;
-use super::page::{Page, rows_per_page};
+use super::page::{Page, RowText, rows_per_page};
 use super::patience::Patience;
+use super::salvage::{Reached, Salvage, aside_of};
 use super::session::Session;
 use super::tail::{Before, Tail, Vector, logged_vector};
 use crate::connection::DATABASE;
 use crate::layout::Trouble;
 use crate::layout::files::{SegmentFolder, Stamps};
-use crate::layout::fingerprint::Fingerprints;
-use crate::layout::index::Index;
+use crate::layout::fingerprint::{Fingerprint, Fingerprints};
+use crate::layout::index::{Index, Places};
 use crate::layout::pickle::Labelled;
 use crate::read::metadata::text;
 use palanquin_engine::contract::{Error, ErrorKind, KeyRange, Metric, Result};
-use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
+use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder, Salvaged};
 use rusqlite::Connection;
+use std::sync::Arc;
 
 /// Reads rows of one collection, a page at a time.
 ///
@@ -26,6 +28,10 @@ pub(crate) struct Reader {
     folder: SegmentFolder,
     fingerprints: Fingerprints,
     loaded: Option<Loaded>,
+    /// Where rows that have lost their vector may find one, if that is wanted.
+    salvage: Option<Salvage>,
+    /// How the places of the index are known; guessed until that was wrong once.
+    places: Places,
     tail: Tail,
     tail_as_of: Option<Marks>,
     /// The generation in which a row had no vector; if it has none after a fresh load either, it has none.
@@ -70,6 +76,8 @@ enum Wanted<'a> {
 enum Source {
     Element(Labelled, usize),
     Log(usize),
+    /// In an index that was set aside, perhaps; with the time up to which nothing was done to the row, if it is known.
+    Aside(Fingerprint, Option<i64>),
     Nowhere,
 }
 
@@ -81,6 +89,8 @@ impl Reader {
             session,
             fingerprints: Fingerprints::new(),
             loaded: None,
+            salvage: None,
+            places: Places::Guessed,
             tail: Tail::default(),
             tail_as_of: None,
             incomplete: None,
@@ -116,6 +126,10 @@ impl Reader {
             tracing::debug!(collection = self.session.entry.name, ?trouble, "a page is read again");
             self.loaded = None;
             (self.tail, self.tail_as_of) = (Tail::default(), None);
+            if matches!(trouble, Trouble::Misplaced) {
+                self.places = Places::Read;
+                continue;
+            }
             let stamps = match self.folder.stamps() {
                 Ok(stamps) => stamps,
                 Err(Trouble::Failed(error)) => return Err(error),
@@ -131,10 +145,11 @@ impl Reader {
             let Some(dimension) = self.load()? else { return Ok(EMPTY) };
             tracing::debug!(collection = self.session.entry.name, dimension, "index loaded");
         }
-        let Self { session, folder, fingerprints, loaded: Some(loaded), tail, page, raw, vector, .. } = self else {
+        let Self { session, folder, fingerprints, loaded: Some(loaded), salvage, tail, page, raw, vector, .. } = self
+        else {
             return Ok(EMPTY);
         };
-        let Loaded { index, dimension, generation } = &*loaded;
+        let (Loaded { index, dimension, generation }, salvage) = (&*loaded, &*salvage);
         let dimension = *dimension;
         raw.clear();
 
@@ -162,21 +177,38 @@ impl Reader {
             (false, Some(_)) => Before::Unknown,
             _ => Before::Absent,
         };
+        let reached = match salvage {
+            Some(_) if index.stamps.pickle.is_none() => Reached::read(&lock, marks)?,
+            _ => None,
+        };
+        let logged_at =
+            |row: &RowText| reached.map_or(Ok(None), |reached| reached.logged_at(&lock, segment, text(page.id(row))?));
         let mut sources = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let id = fingerprints.of(page.id(row));
             let found = index.find(id);
             let before = if found.is_some() { Before::There } else { absent };
-            sources.push(source(tail.vector(id, before), found, &lock, index, dimension, raw)?);
+            let mut source = source(tail.vector(id, before), found, &lock, index, dimension, raw)?;
+            if let (Source::Nowhere, Some(salvage)) = (source, salvage)
+                && salvage.knows(id)
+            {
+                source = match tail.vector(id, Before::There) {
+                    Vector::AsBefore => Source::Aside(id, logged_at(row)?),
+                    logged => self::source(logged, None, &lock, index, dimension, raw)?,
+                };
+            }
+            sources.push(source);
         }
         check_untouched(folder, index)?;
         drop(lock);
 
-        if sources.iter().any(|source| matches!(source, Source::Nowhere)) && self.incomplete != Some(*generation) {
+        let lost = |source: &Source| matches!(source, Source::Nowhere | Source::Aside(..));
+        if sources.iter().any(lost) && self.incomplete != Some(*generation) {
             self.incomplete = Some(*generation);
             return Err(Trouble::Torn("a row has no vector".to_owned()));
         }
-        let batch = batch(page, &sources, index, dimension, raw, vector)?;
+        let vectors = Vectors { index, salvage: salvage.as_ref(), fingerprints, dimension, raw };
+        let batch = batch(page, &sources, &vectors, vector)?;
         Ok(Read { batch, next: page.next.take() })
     }
 
@@ -187,7 +219,19 @@ impl Reader {
         let Some(dimension) = marks.dimension else { return Ok(None) };
         let unknown = || Error::new(ErrorKind::UnsupportedFormat, "the collection has a metric that is not known");
         let normalised = self.session.entry.metric.ok_or_else(unknown)? == Metric::Cosine;
-        let index = Index::load(&self.folder, dimension, normalised, &self.fingerprints)?;
+        let index = match Index::load(&self.folder, dimension, normalised, &self.fingerprints, self.places) {
+            Err(Trouble::Damaged(damage)) if self.session.salvaging && self.folder.stamps()?.settled() => {
+                tracing::warn!(collection = self.session.entry.name, damage, "the index is taken for lost");
+                Index::illegible(self.folder.stamps()?)
+            }
+            loaded => loaded?,
+        };
+        if self.session.salvaging {
+            let aside = aside_of(self.session.database.folder(), self.session.segments.vector_folder);
+            if self.salvage.as_ref().is_none_or(|salvage| !salvage.is_of(&aside)) {
+                self.salvage = Some(Salvage::load(aside, dimension, normalised, &self.fingerprints));
+            }
+        }
         let generation = Generation { stamps: index.stamps, vector: marks.vector };
         self.loaded = Some(Loaded { index, dimension, generation });
         (self.tail, self.tail_as_of) = (Tail::default(), None);
@@ -238,38 +282,72 @@ fn source(
     }
 }
 
+/// What vectors are made of, once the lock is let go.
+struct Vectors<'a> {
+    index: &'a Index,
+    salvage: Option<&'a Salvage>,
+    fingerprints: &'a Fingerprints,
+    dimension: u32,
+    raw: &'a [u8],
+}
+
+impl Vectors<'_> {
+    /// Appends a row's vector; what is to be told of it if it was salvaged. `None` if there is none.
+    fn read(&self, source: Source, id: &[u8], out: &mut Vec<f32>) -> Result<Option<Option<(Arc<str>, bool)>>, Trouble> {
+        match source {
+            Source::Element(labelled, start) => {
+                let element = &self.raw[start..start + self.index.raw_bytes()];
+                match self.index.vector(labelled, element, out) {
+                    // Whoever salvages takes what is damaged for lost.
+                    Err(Trouble::Damaged(_)) if self.salvage.is_some() => {
+                        out.clear();
+                        self.read(Source::Aside(self.fingerprints.of(id), None), id, out)
+                    }
+                    read => read.map(|()| Some(None)),
+                }
+            }
+            Source::Log(start) => {
+                let components = self.raw[start..start + 4 * self.dimension as usize].as_chunks::<4>().0;
+                out.extend(components.iter().map(|component| f32::from_le_bytes(*component)));
+                Ok(Some(None))
+            }
+            Source::Aside(id, unchanged_since) => {
+                let found = self.salvage.and_then(|salvage| salvage.vector(id, out));
+                Ok(found.map(|found| {
+                    let is_current = unchanged_since.zip(found.written_at).is_some_and(|(since, at)| since <= at);
+                    Some((found.origin, is_current))
+                }))
+            }
+            Source::Nowhere => Ok(None),
+        }
+    }
+}
+
 fn batch(
     page: &Page,
     sources: &[Source],
-    index: &Index,
-    dimension: u32,
-    raw: &[u8],
+    vectors: &Vectors<'_>,
     vector: &mut Vec<f32>,
 ) -> Result<Option<RowBatch>, Trouble> {
     if page.rows.is_empty() {
         return Ok(None);
     }
-    let mut builder = RowBatchBuilder::with_capacity(page.rows.len(), dimension);
+    let mut builder = RowBatchBuilder::with_capacity(page.rows.len(), vectors.dimension);
+    let mut salvaged = Vec::new();
     let piece = |range: &std::ops::Range<usize>| text(&page.text[range.clone()]);
-    for (row, source) in page.rows.iter().zip(sources) {
+    for (at, (row, source)) in page.rows.iter().zip(sources).enumerate() {
         vector.clear();
-        match *source {
-            Source::Element(labelled, start) => {
-                index.vector(labelled, &raw[start..start + index.raw_bytes()], vector)?;
-            }
-            Source::Log(start) => {
-                let components = raw[start..start + 4 * dimension as usize].as_chunks::<4>().0;
-                vector.extend(components.iter().map(|component| f32::from_le_bytes(*component)));
-            }
-            Source::Nowhere => {}
+        let found = vectors.read(*source, page.id(row), vector)?;
+        let embedding = found.is_some().then_some(vector.as_slice());
+        if let Some(Some((origin, is_current))) = found {
+            salvaged.push(Salvaged { row: at, origin, is_current });
         }
         let document = row.document.as_ref().map(piece).transpose()?;
-        let embedding = (!matches!(source, Source::Nowhere)).then_some(vector.as_slice());
         builder
             .push(Row { id: piece(&row.id)?, document, metadata: piece(&row.metadata)?, embedding })
             .map_err(internal)?;
     }
-    Ok(Some(builder.finish().map_err(internal)?))
+    Ok(Some(builder.finish().map_err(internal)?.with_salvaged(salvaged)))
 }
 
 fn internal(error: palanquin_engine::rows::RowSchemaError) -> Error {

@@ -16,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) entry: Entry,
     /// Its segments.
     pub(crate) segments: Segments,
+    /// Whether rows that have lost their vector are given one of an index that was set aside.
+    pub(crate) salvaging: bool,
     connection: Connection,
     last: Cell<Option<Marks>>,
     /// The newest operation as of some marks.
@@ -27,7 +29,13 @@ impl Session {
     pub(crate) fn new(database: Database, entry: Entry) -> Result<Self> {
         let segments = entry.segments()?;
         let connection = database.connect()?;
-        Ok(Self { database, entry, segments, connection, last: Cell::new(None), end: Cell::new(None) })
+        let (last, end) = (Cell::new(None), Cell::new(None));
+        Ok(Self { database, entry, segments, salvaging: false, connection, last, end })
+    }
+
+    /// The same, and what it reads is salvaged or not.
+    pub(crate) fn salvaging(self, salvaging: bool) -> Self {
+        Self { salvaging, ..self }
     }
 
     /// The collection's rows once logged changes are applied, as of a lock.

@@ -30,6 +30,11 @@ pub fn freeze(folder: &Path) -> Result<Freeze> {
 
 pub(crate) fn freeze_in(home: &Path, folder: &Path) -> Result<Freeze> {
     check_is_palace(folder)?;
+    lock_in(home, folder)
+}
+
+/// Takes the lock of a directory, whatever is in it.
+pub(crate) fn lock_in(home: &Path, folder: &Path) -> Result<Freeze> {
     let failed = |error| Error::io("MemPalace's lock cannot be taken", error);
     let path = lock_file(home, folder).map_err(failed)?;
     let mut lock = open(&path).map_err(failed)?;
@@ -71,6 +76,11 @@ fn sign(lock: &mut File) -> io::Result<()> {
 }
 
 impl Freeze {
+    /// The locked file, for a process that shall hold the lock as long as it lives.
+    pub(crate) fn shared(&self) -> io::Result<File> {
+        self.lock.try_clone()
+    }
+
     /// The file that is locked.
     pub fn path(&self) -> &Path {
         &self.path

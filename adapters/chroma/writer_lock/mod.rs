@@ -6,6 +6,7 @@ mod holder;
 
 #[cfg(test)]
 pub(crate) use freeze::freeze_in;
+pub(crate) use freeze::lock_in;
 pub use freeze::{Freeze, freeze};
 pub(crate) use holder::holder;
 

@@ -102,6 +102,11 @@ pub(crate) fn try_lock_maintenance(path: &Path, kind: &str) -> io::Result<Option
     }
 }
 
+/// The kind of maintenance a file of that name is locked for.
+pub(crate) fn maintenance_of_lock(name: &str) -> Option<&str> {
+    name.strip_prefix(MAINTENANCE_LOCK)?.strip_suffix(".lock")
+}
+
 /// Whether files can be made in the directory. Permission bits do not tell (read-only mounts, access lists, quotas), so
 /// it makes one and removes it.
 pub(crate) fn probe_writable(path: &Path) -> io::Result<()> {

@@ -37,14 +37,6 @@ impl Deref for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(session) = self.session.take().filter(|_| !self.ended) else { return };
-        let session = Object::take(session);
-        if session.is_closed() {
-            return;
-        }
-        // Without a runtime the connection is gone with it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let server = self.server.clone();
-            runtime.spawn(async move { server.cancel(session.cancel_token()).await });
-        }
+        self.server.stop_soon(Object::take(session));
     }
 }

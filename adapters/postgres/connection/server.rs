@@ -7,10 +7,13 @@ use deadpool::managed::{self, Manager, Metrics, Object, Pool, PoolError, Recycle
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
@@ -23,6 +26,10 @@ const DOUBTED: usize = 3;
 const WAIT: Duration = Duration::from_secs(60);
 /// What is waited for the server to let us in.
 const CONNECT: Duration = Duration::from_secs(15);
+
+/// How often, and how many times, the server is asked to stop a statement.
+const STOP_EVERY: Duration = Duration::from_millis(500);
+const STOP_ATTEMPTS: u32 = 60;
 
 /// How long things may take on the server.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +61,14 @@ pub(crate) struct Session {
     pub(crate) is_broken: bool,
 }
 
+impl Session {
+    /// Whether it is another one than it was: a pooler in between gives the server's sessions to others.
+    pub(crate) async fn is_another(&self) -> Result<bool, tokio_postgres::Error> {
+        let found = self.query_typed_one("SELECT current_setting('palanquin.session', true)", &[]).await?;
+        Ok(found.get::<_, Option<&str>>(0) != Some(&self.mark))
+    }
+}
+
 impl Deref for Session {
     type Target = Client;
 
@@ -76,6 +91,8 @@ pub(super) struct Opener {
     ready: OnceCell<(tokio_postgres::Config, MakeRustlsConnect)>,
     /// Whether a session was found to be another one than it was.
     is_pooled: AtomicBool,
+    /// Statements that are being stopped.
+    stopping: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
 
 /// What a pool opens sessions with, and for what.
@@ -94,7 +111,13 @@ impl fmt::Debug for Connector {
 impl Server {
     /// No I/O.
     pub(crate) fn new(dsn: Dsn, timeouts: Timeouts, calls: usize, streams: usize) -> Self {
-        let connector = Arc::new(Opener { dsn, timeouts, ready: OnceCell::new(), is_pooled: AtomicBool::new(false) });
+        let connector = Arc::new(Opener {
+            dsn,
+            timeouts,
+            ready: OnceCell::new(),
+            is_pooled: AtomicBool::new(false),
+            stopping: Mutex::default(),
+        });
         let pool = |limited, size: usize| {
             let config = managed::PoolConfig {
                 timeouts: managed::Timeouts { wait: Some(WAIT), create: Some(CONNECT), recycle: Some(CONNECT) },
@@ -133,12 +156,57 @@ impl Server {
         self.connector.open(false).await
     }
 
-    /// Stops what runs on a session, if the server still listens.
-    pub(crate) async fn cancel(&self, token: tokio_postgres::CancelToken) {
-        let Ok((_, tls)) = self.connector.ready().await else { return };
-        if let Err(error) = token.cancel_query(tls.clone()).await {
-            tracing::debug!(error = %of_driver("could not cancel a statement", error), "left to end by itself");
+    /// Stops what runs on a session, and returns once nothing does.
+    ///
+    /// # Errors
+    /// `Busy` if the statement goes on all the same.
+    async fn stop(&self, session: Session) -> Result<()> {
+        let (_, tls) = self.connector.ready().await?;
+        // Answered once the statement before it has ended.
+        let mut ended = pin!(session.simple_query(""));
+        for _ in 0..STOP_ATTEMPTS {
+            // Asked again: what had not begun yet was not cancelled.
+            if let Err(error) = session.cancel_token().cancel_query(tls.clone()).await {
+                tracing::debug!(error = %of_driver("could not ask for a cancellation", error), "asked again");
+            }
+            // Its answer may well be that the session is gone, and the statement with it.
+            if timeout(STOP_EVERY, &mut ended).await.is_err() {
+                continue;
+            }
+            // Its locks are free before it is gone. Again where a cancellation that came late met the first.
+            for _ in 0..2 {
+                let freed = timeout(STOP_EVERY, session.simple_query("SELECT pg_advisory_unlock_all()")).await;
+                if matches!(freed, Ok(Ok(_))) {
+                    break;
+                }
+            }
+            return Ok(());
         }
+        let detail = "a statement that was cancelled still runs on the server; it ends with its session";
+        Err(Error::new(ErrorKind::Busy, detail))
+    }
+
+    /// Has what runs on a session stopped, whoever goes away meanwhile.
+    pub(crate) fn stop_soon(&self, session: Session) {
+        // Without a runtime the connection is gone with it.
+        let (false, Ok(runtime)) = (session.is_closed(), tokio::runtime::Handle::try_current()) else { return };
+        let server = self.clone();
+        let mut stopping = self.connector.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        stopping.retain(|stop| !stop.is_finished());
+        stopping.push(runtime.spawn(async move { server.stop(session).await }));
+    }
+
+    /// Returns once nothing runs any more of what was to be stopped.
+    ///
+    /// # Errors
+    /// `Busy` if something goes on all the same.
+    pub(crate) async fn stopped(&self) -> Result<()> {
+        let stopping = std::mem::take(&mut *self.connector.stopping.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut done = Ok(());
+        for stop in stopping {
+            done = done.and(stop.await.unwrap_or(Ok(())));
+        }
+        done
     }
 
     /// Closes the sessions nobody uses and lets nobody open new ones.
@@ -213,15 +281,12 @@ impl Manager for Connector {
         if metrics.recycle_count >= DOUBTED && metrics.last_used() < IDLE {
             return Ok(());
         }
-        let asked = session.query_typed_one("SELECT current_setting('palanquin.session', true)", &[]).await;
-        let found = asked.map_err(|error| of_driver("the session does not answer", error))?;
-        match found.get::<_, Option<&str>>(0) {
-            Some(found) if found == session.mark => Ok(()),
-            _ => {
-                self.opener.is_pooled.store(true, Ordering::Relaxed);
-                Err(RecycleError::message("the session is another one than it was"))
-            }
+        let asked = session.is_another().await;
+        if asked.map_err(|error| of_driver("the session does not answer", error))? {
+            self.opener.is_pooled.store(true, Ordering::Relaxed);
+            return Err(RecycleError::message("the session is another one than it was"));
         }
+        Ok(())
     }
 }
 

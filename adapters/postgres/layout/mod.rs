@@ -10,5 +10,5 @@ pub(crate) mod registry;
 pub(crate) mod sidecar;
 mod table;
 
-pub(crate) use names::{Names, index_name, lock_key};
+pub(crate) use names::{Names, index_name, key_name, lock_key};
 pub(crate) use table::{Relation, Schema, create};

@@ -78,6 +78,13 @@ pub(crate) fn index_name(table: &str) -> String {
     clamped(&format!("{table}_hnsw_idx"))
 }
 
+/// The name Postgres gives a table's primary key.
+pub(crate) fn key_name(table: &str) -> String {
+    const SUFFIX: &str = "_pkey";
+    let kept = table.get(..LONGEST - SUFFIX.len()).unwrap_or(table);
+    format!("{kept}{SUFFIX}")
+}
+
 /// MemPalace's key for its advisory lock on a table, or ours for whatever else is locked by name.
 pub(crate) fn lock_key(name: &str) -> i32 {
     let digest = Sha256::digest(name.as_bytes());

@@ -177,3 +177,39 @@ pub(crate) async fn append_to_log(
         format!("INSERT INTO {} (prefix, entry) VALUES ($1, $2)", schema.qualified("palanquin_migration_log"));
     transaction.execute_typed(&statement, &[(&prefix, Type::TEXT), (&entry, Type::TEXT)]).await.map(drop)
 }
+
+/// Gives what is recorded of the palace of one prefix to that of another, of which nothing may be recorded but its log and
+/// itself: its collections with the names of their tables, from old to new, and its log. The first prefix is nobody's then.
+pub(crate) async fn hand_over(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    (from, to): (&str, &str),
+    tables: &[(String, String)],
+) -> Result<(), Error> {
+    let (old, new): (Vec<&str>, Vec<&str>) = tables.iter().map(|(old, new)| (old.as_str(), new.as_str())).unzip();
+    let statement = format!(
+        "UPDATE {} AS c SET prefix = $2, table_name = renamed.new \
+         FROM unnest($3::text[], $4::text[]) AS renamed (old, new) WHERE c.prefix = $1 AND c.table_name = renamed.old",
+        schema.qualified("palanquin_collections")
+    );
+    let values: &[(&(dyn ToSql + Sync), Type)] =
+        &[(&from, Type::TEXT), (&to, Type::TEXT), (&old, Type::TEXT_ARRAY), (&new, Type::TEXT_ARRAY)];
+    transaction.execute_typed(&statement, values).await?;
+    forget_collections(transaction, schema, from, &[]).await?;
+    let statement = format!("UPDATE {} SET prefix = $2 WHERE prefix = $1", schema.qualified("palanquin_migration_log"));
+    transaction.execute_typed(&statement, &[(&from, Type::TEXT), (&to, Type::TEXT)]).await?;
+    let statement = format!("DELETE FROM {} WHERE prefix = $1", schema.qualified("palanquin_palaces"));
+    transaction.execute_typed(&statement, &[(&from, Type::TEXT)]).await.map(drop)
+}
+
+/// Forgets what is recorded of the palace's collections, and of these tables whosesoever they were.
+pub(crate) async fn forget_collections(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    prefix: &str,
+    tables: &[String],
+) -> Result<(), Error> {
+    let statement =
+        format!("DELETE FROM {} WHERE prefix = $1 OR table_name = ANY ($2)", schema.qualified("palanquin_collections"));
+    transaction.execute_typed(&statement, &[(&prefix, Type::TEXT), (&tables, Type::TEXT_ARRAY)]).await.map(drop)
+}

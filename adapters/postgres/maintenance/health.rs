@@ -8,12 +8,13 @@ use palanquin_engine::contract::{
 use serde_json::Value;
 
 /// From this version on a filtered search through the index goes on until it has enough rows.
-const ITERATIVE: (u32, u32) = (0, 8);
-/// Half of what the server can go before it stops to protect its rows.
+pub(crate) const ITERATIVE: (u32, u32) = (0, 8);
+/// Half of what the server can go before it stops to protect its rows, and three quarters of it.
 const MANY_TRANSACTIONS: u64 = 1 << 30;
+const TOO_MANY_TRANSACTIONS: u64 = 3 << 29;
 /// What a slot that nobody reads may keep on the server's disk without a word.
 const RETAINED: u64 = 1 << 30;
-/// Dead rows that are worth a compaction: so many, and a fifth of the live ones.
+/// Dead rows that are worth a compaction: so many, and a fifth of the live ones. More than the live ones are a warning.
 const DEAD_ROWS: u64 = 10_000;
 
 /// Looks at catalogs and statistics, at no row.
@@ -32,7 +33,7 @@ async fn findings(palace: &PostgresPalace) -> Result<Vec<Finding>> {
     for standing in standings(palace, &session).await? {
         let indexes = vector_index::of_table(&session, standing.relation.oid).await;
         let indexes = indexes.map_err(|error| palace.place.sql("could not look at the indexes", error))?;
-        for index in indexes.into_iter().filter(|index| !index.is_valid && !index.is_being_built) {
+        for index in indexes.into_iter().filter(|index| !index.is_valid && index.building.is_none()) {
             let summary = format!(
                 "{} has an invalid index {}, which slows writes down and answers nothing; reindex removes it",
                 standing.name, index.name
@@ -55,7 +56,7 @@ fn of_server(palace: &PostgresPalace) -> Vec<Finding> {
             let summary = "the database has no extension pgvector: run CREATE EXTENSION vector".to_owned();
             findings.push(finding(Severity::Error, "extension_missing", summary));
         }
-        Some(version) if numbers(version) < ITERATIVE => {
+        Some(version) if version_of(version) < ITERATIVE => {
             let summary = format!("pgvector {version} is old: before 0.8 a filtered search by index can miss rows");
             findings.push(finding(Severity::Info, "old_pgvector", summary));
         }
@@ -64,7 +65,8 @@ fn of_server(palace: &PostgresPalace) -> Vec<Finding> {
     findings
 }
 
-fn numbers(version: &str) -> (u32, u32) {
+/// A version of pgvector, to be compared.
+pub(crate) fn version_of(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
@@ -72,16 +74,22 @@ fn numbers(version: &str) -> (u32, u32) {
 fn of_state(state: &MaintenanceState) -> Vec<Finding> {
     let mut findings = Vec::new();
     let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or(0);
-    for (name, table) in state.iter().filter(|(name, _)| *name != SERVER_KEY) {
+    for (name, table) in state {
+        let name = if name == SERVER_KEY { "the database" } else { name };
         let age = number(table, "transactions_since_freeze");
         if age > MANY_TRANSACTIONS {
-            let summary = format!("{name} was frozen {age} transactions ago: let autovacuum run, or compact");
-            findings.push(finding(Severity::Warning, "transaction_age", summary));
+            let severity = if age > TOO_MANY_TRANSACTIONS { Severity::Error } else { Severity::Warning };
+            let summary = format!(
+                "{name} was frozen {age} transactions ago, and the server stops writing at 2 thousand million: let \
+                 autovacuum run, or compact"
+            );
+            findings.push(finding(severity, "transaction_age", summary));
         }
         let (dead, live) = (number(table, "dead_rows"), number(table, "live_rows"));
         if dead > DEAD_ROWS && dead > live / 5 {
+            let severity = if dead > live { Severity::Warning } else { Severity::Info };
             let summary = format!("{name} has {dead} dead rows beside {live} live ones; compact frees their space");
-            findings.push(finding(Severity::Info, "dead_rows", summary));
+            findings.push(finding(severity, "dead_rows", summary));
         }
     }
     let slots = state.get(SERVER_KEY).and_then(|server| server.get("slots")).and_then(Value::as_array);
@@ -127,4 +135,32 @@ async fn of_collection(palace: &PostgresPalace, standing: &Standing) -> Vec<Find
 
 fn finding(severity: Severity, name: &str, summary: String) -> Finding {
     Finding { severity, name: name.to_owned(), summary, rows: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn findings_have_limits() {
+        let found = |server: Value, table: Value| {
+            let state = MaintenanceState::from([(SERVER_KEY.to_owned(), server), ("drawers".to_owned(), table)]);
+            of_state(&state).into_iter().map(|finding| (finding.name, finding.severity)).collect::<Vec<_>>()
+        };
+        let quiet = json!({"transactions_since_freeze": MANY_TRANSACTIONS, "dead_rows": DEAD_ROWS, "live_rows": 9});
+        assert_eq!(found(json!({}), quiet), []);
+        let many = json!({"dead_rows": 20_000, "live_rows": 50_000});
+        assert_eq!(found(json!({}), many), [("dead_rows".to_owned(), Severity::Info)]);
+        let more = json!({"dead_rows": 60_000, "live_rows": 50_000});
+        assert_eq!(found(json!({}), more), [("dead_rows".to_owned(), Severity::Warning)]);
+        let few = json!({"dead_rows": 20_000, "live_rows": 500_000});
+        assert_eq!(found(json!({}), few), []);
+        let old = json!({"transactions_since_freeze": MANY_TRANSACTIONS + 1});
+        let oldest = json!({"transactions_since_freeze": TOO_MANY_TRANSACTIONS + 1});
+        let both = [("transaction_age".to_owned(), Severity::Error), ("transaction_age".to_owned(), Severity::Warning)];
+        let mut told = found(oldest, old);
+        told.sort_by_key(|(_, severity)| std::cmp::Reverse(*severity));
+        assert_eq!(told, both);
+    }
 }

@@ -6,10 +6,10 @@
 mod health;
 mod run;
 mod state;
-mod vector_index;
+pub(crate) mod vector_index;
 mod worker;
 
-pub(crate) use health::health;
+pub(crate) use health::{ITERATIVE, health, version_of};
 pub(crate) use run::run;
 pub(crate) use state::state;
 
@@ -23,8 +23,9 @@ pub(crate) const KINDS: &[MaintenanceKind] = &[
     },
     MaintenanceKind {
         name: kind::COMPACT,
-        effect: "Frees the space of dead rows for new ones and refreshes statistics (VACUUM ANALYZE), beside readers and \
-                 writers. With a vector index and dead rows the index is rebuilt first, which is faster than cleaning it.",
+        effect: "Frees the space of dead rows for new ones and refreshes statistics (a plain VACUUM ANALYZE, never FULL), \
+                 beside readers and writers. Where more than a twentieth of the rows of an HNSW index are dead, it is rebuilt \
+                 first, which is faster than cleaning it.",
     },
     MaintenanceKind {
         name: kind::REINDEX,

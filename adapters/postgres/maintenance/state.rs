@@ -10,6 +10,8 @@ const TABLE: &str = "SELECT json_build_object( \
     'modified_since_analyze', coalesce(s.n_mod_since_analyze, 0), \
     'last_vacuum', s.last_vacuum, 'last_autovacuum', s.last_autovacuum, \
     'last_analyze', s.last_analyze, 'last_autoanalyze', s.last_autoanalyze, \
+    'seconds_since_vacuum', extract(epoch FROM now() - greatest(s.last_vacuum, s.last_autovacuum))::int8, \
+    'seconds_since_analyze', extract(epoch FROM now() - greatest(s.last_analyze, s.last_autoanalyze))::int8, \
     'table_bytes', pg_table_size(c.oid), 'index_bytes', pg_indexes_size(c.oid), \
     'transactions_since_freeze', age(c.relfrozenxid))::text \
   FROM pg_class c LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = $1::oid";
@@ -19,6 +21,8 @@ const SERVER: &str = "SELECT json_build_object( \
     'version', current_setting('server_version'), 'replica', pg_is_in_recovery(), \
     'synchronous_commit', current_setting('synchronous_commit'), 'wal_level', current_setting('wal_level'), \
     'database_bytes', pg_database_size(current_database()), \
+    'transactions_since_freeze', (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()), \
+    'freezes_by_itself_after', current_setting('autovacuum_freeze_max_age')::int8, \
     'slots', (SELECT coalesce(json_agg(json_build_object('name', slot_name, 'active', active, 'retained_bytes', \
         pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, \
                         restart_lsn)::int8) ORDER BY slot_name), '[]'::json) FROM pg_replication_slots))::text";
@@ -42,7 +46,12 @@ pub(crate) async fn state(palace: &PostgresPalace) -> Result<MaintenanceState> {
         let Some(row) = session.query_typed_opt(TABLE, &[(&oid, Type::OID)]).await.map_err(failed)? else { continue };
         let mut table: Value = serde_json::from_str(row.get(0)).map_err(malformed)?;
         let indexes = vector_index::of_table(&session, standing.relation.oid).await.map_err(failed)?;
-        let shown = |index: &vector_index::VectorIndex| json!({"name": index.name, "kind": index.kind, "valid": index.is_valid, "bytes": index.bytes});
+        let shown = |index: &vector_index::VectorIndex| {
+            json!({
+                "name": index.name, "kind": index.kind, "valid": index.is_valid, "bytes": index.bytes,
+                "building": index.building,
+            })
+        };
         table["table"] = json!(standing.relation.table);
         table["vector_indexes"] = indexes.iter().map(shown).collect();
         state.insert(standing.name.clone(), table);

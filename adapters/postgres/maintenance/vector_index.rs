@@ -7,21 +7,23 @@ use tokio_postgres::types::Type;
 
 /// A vector index of a table.
 #[derive(Clone, Debug)]
-pub(super) struct VectorIndex {
-    pub(super) name: String,
+pub(crate) struct VectorIndex {
+    pub(crate) name: String,
     /// `hnsw` or `ivfflat`.
-    pub(super) kind: String,
+    pub(crate) kind: String,
     /// What a build that failed or was cancelled leaves is not: it answers nothing and slows writes down.
-    pub(super) is_valid: bool,
-    /// Whether somebody is building it.
-    pub(super) is_being_built: bool,
-    pub(super) bytes: i64,
+    pub(crate) is_valid: bool,
+    /// How far somebody is with building it: the phase, and the share where the server tells one.
+    pub(crate) building: Option<String>,
+    pub(crate) bytes: i64,
 }
 
 /// The vector indexes of a table.
-pub(super) async fn of_table(session: &Session, oid: i64) -> Result<Vec<VectorIndex>, tokio_postgres::Error> {
+pub(crate) async fn of_table(session: &Session, oid: i64) -> Result<Vec<VectorIndex>, tokio_postgres::Error> {
     let statement = "SELECT c.relname::text, a.amname::text, i.indisvalid, \
-                       EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid), \
+                       (SELECT p.phase || CASE WHEN p.blocks_total > 0 \
+                                               THEN format(', %s of %s blocks', p.blocks_done, p.blocks_total) ELSE '' END \
+                        FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid LIMIT 1), \
                        pg_relation_size(c.oid) \
                      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam \
                      WHERE i.indrelid = $1::oid AND a.amname IN ('hnsw', 'ivfflat') ORDER BY 1";
@@ -31,7 +33,7 @@ pub(super) async fn of_table(session: &Session, oid: i64) -> Result<Vec<VectorIn
         name: row.get(0),
         kind: row.get(1),
         is_valid: row.get(2),
-        is_being_built: row.get(3),
+        building: row.get(3),
         bytes: row.get(4),
     };
     Ok(rows.iter().map(index).collect())

@@ -10,7 +10,8 @@ use tokio_postgres::types::Type;
 const POLL: Duration = Duration::from_millis(500);
 
 /// A session of its own for statements that take their time, with the locks that keep others from the same work. Dropped
-/// in the middle of a statement, the statement is cancelled on the server; the locks go with the session.
+/// in the middle of a statement, the statement is stopped on the server ([`Server::stopped`] waits for that); the locks go
+/// with the session.
 pub(super) struct Worker {
     session: Option<Session>,
     server: Server,
@@ -33,14 +34,26 @@ impl Tells {
             Self::Analyze => {
                 "SELECT phase, sample_blks_scanned, sample_blks_total FROM pg_stat_progress_analyze WHERE pid = $1"
             }
+            // Each phase counts something of its own. How many indexes there are is told from version 17 on; within one
+            // pgvector tells nothing. The statistics come last, and elsewhere.
             Self::Vacuum => {
-                "SELECT phase, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_vacuum WHERE pid = $1"
+                "SELECT phase, CASE phase WHEN 'vacuuming indexes' THEN coalesce((to_jsonb(p) ->> 'indexes_processed')::int8, 0) \
+                                          WHEN 'cleaning up indexes' THEN coalesce((to_jsonb(p) ->> 'indexes_processed')::int8, 0) \
+                                          WHEN 'vacuuming heap' THEN heap_blks_vacuumed ELSE heap_blks_scanned END, \
+                        CASE WHEN phase IN ('vacuuming indexes', 'cleaning up indexes') \
+                             THEN coalesce((to_jsonb(p) ->> 'indexes_total')::int8, 0) ELSE heap_blks_total END \
+                 FROM pg_stat_progress_vacuum p WHERE pid = $1 \
+                 UNION ALL SELECT phase, sample_blks_scanned, sample_blks_total FROM pg_stat_progress_analyze WHERE pid = $1"
             }
-            // While pgvector loads tuples it counts them and does not say how many there are; the blocks tell.
+            // While pgvector loads tuples it counts them and does not say how many there are: the blocks tell, or what the
+            // table is thought to hold. Before and after it waits for others, whom the server counts too.
             Self::CreateIndex => {
-                "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END, \
-                        CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END \
-                 FROM pg_stat_progress_create_index WHERE pid = $1"
+                "SELECT p.phase, CASE WHEN p.lockers_total > 0 AND p.phase LIKE 'waiting%' THEN p.lockers_done \
+                                      WHEN p.blocks_total > 0 THEN p.blocks_done ELSE p.tuples_done END, \
+                        CASE WHEN p.lockers_total > 0 AND p.phase LIKE 'waiting%' THEN p.lockers_total \
+                             WHEN p.blocks_total > 0 THEN p.blocks_total WHEN p.tuples_total > 0 THEN p.tuples_total \
+                             WHEN p.tuples_done > 0 THEN greatest(c.reltuples::int8, p.tuples_done) ELSE 0 END \
+                 FROM pg_stat_progress_create_index p LEFT JOIN pg_class c ON c.oid = p.relid WHERE p.pid = $1"
             }
         }
     }
@@ -52,6 +65,8 @@ impl Worker {
         let failed = |error| place.sql("could not prepare the session", error);
         // Concurrent index builds wait for older transactions, however long those take.
         session.batch_execute("SET lock_timeout = 0").await.map_err(failed)?;
+        // The server stops by itself where this program is killed. It knows how from version 14 on.
+        let _ = session.batch_execute("SET client_connection_check_interval = '1s'").await;
         let row = session.query_typed_one("SELECT pg_backend_pid()", &[]).await.map_err(failed)?;
         let pid = row.get(0);
         Ok(Self { session: Some(session), server: server.clone(), place: place.clone(), pid })
@@ -118,10 +133,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let Some(session) = self.session.take() else { return };
-        if let (false, Ok(runtime)) = (session.is_closed(), tokio::runtime::Handle::try_current()) {
-            let server = self.server.clone();
-            runtime.spawn(async move { server.cancel(session.cancel_token()).await });
+        if let Some(session) = self.session.take() {
+            self.server.stop_soon(session);
         }
     }
 }

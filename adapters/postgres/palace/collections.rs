@@ -10,9 +10,10 @@ use palanquin_engine::contract::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio_postgres::Client;
 
 /// The widest column pgvector has.
-const WIDEST: u32 = 16_000;
+pub(crate) const WIDEST: u32 = 16_000;
 
 /// A table and what is recorded of it.
 #[derive(Clone, Debug)]
@@ -52,13 +53,13 @@ impl Standing {
 }
 
 /// The palace's tables, by the names of their collections.
-pub(crate) async fn standings(palace: &PostgresPalace, session: &Session) -> Result<Vec<Standing>> {
+pub(crate) async fn standings(palace: &PostgresPalace, client: &Client) -> Result<Vec<Standing>> {
     let failed = |error| palace.place.sql("could not list the tables", error);
     let names = &palace.names;
     let mut tables: Vec<String> = USUAL.iter().map(|name| names.table(name)).collect();
     let mut records = HashMap::new();
-    if palace.is_registered(session).await.map_err(failed)? {
-        for record in registry::collections(session, &palace.schema, &names.prefix, &tables).await.map_err(failed)? {
+    if palace.is_registered(client).await.map_err(failed)? {
+        for record in registry::collections(client, &palace.schema, &names.prefix, &tables).await.map_err(failed)? {
             if record.prefix == names.prefix {
                 tables.push(record.table.clone());
             }
@@ -68,7 +69,7 @@ pub(crate) async fn standings(palace: &PostgresPalace, session: &Session) -> Res
     let usual: HashMap<String, &str> = USUAL.iter().map(|name| (names.table(name), *name)).collect();
     let beginning = format!("{}_", names.prefix);
     let mut standings = Vec::new();
-    for relation in Relation::list(session, &palace.schema, &tables, Some(&beginning)).await.map_err(failed)? {
+    for relation in Relation::list(client, &palace.schema, &tables, Some(&beginning)).await.map_err(failed)? {
         if relation.problem().is_some() {
             continue;
         }

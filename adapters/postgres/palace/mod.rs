@@ -1,12 +1,15 @@
-//! An open palace: `open` finds or makes it, `collections` lists and makes what is in it.
+//! An open palace: `open` finds or makes it, `collections` lists and makes what is in it, `replace` puts one in another's
+//! place.
 
 mod collections;
 mod open;
+mod replace;
 
-pub(crate) use collections::{Standing, find, standings};
-pub(crate) use open::Opening;
+pub(crate) use collections::{Standing, WIDEST, find, standings};
+pub(crate) use open::{NO_SCHEMA, Opening, REPLICA};
+pub(crate) use replace::replace;
 
-use crate::connection::{Server, Session};
+use crate::connection::Server;
 use crate::error::Place;
 use crate::layout::{Names, Schema, registry, sidecar};
 use crate::maintenance;
@@ -19,6 +22,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 /// The tables of one palace.
@@ -36,10 +40,10 @@ pub(crate) struct PostgresPalace {
 
 impl PostgresPalace {
     /// Whether our own tables are there, which another program can make at any time.
-    pub(crate) async fn is_registered(&self, session: &Session) -> Result<bool, tokio_postgres::Error> {
+    pub(crate) async fn is_registered(&self, client: &Client) -> Result<bool, tokio_postgres::Error> {
         if !self.registered.load(Ordering::Relaxed) {
             let table = self.schema.qualified("palanquin_collections");
-            let found = session.query_typed_one("SELECT to_regclass($1) IS NOT NULL", &[(&table, Type::TEXT)]).await?;
+            let found = client.query_typed_one("SELECT to_regclass($1) IS NOT NULL", &[(&table, Type::TEXT)]).await?;
             self.registered.store(found.get(0), Ordering::Relaxed);
         }
         Ok(self.registered.load(Ordering::Relaxed))
@@ -139,5 +143,9 @@ impl Palace for Handle {
         registry::ensure(&transaction, &palace.schema).await.map_err(failed)?;
         registry::append_to_log(&transaction, &palace.schema, &palace.names.prefix, &text).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.server.stopped().await.map_err(|error| self.0.place.name(error))
     }
 }

@@ -19,6 +19,10 @@ pub(super) const USUAL: [&str; 5] = [
     "mempalace_session_recovery",
 ];
 
+pub(crate) const NO_SCHEMA: &str = "the search path names no schema this role can use";
+pub(crate) const REPLICA: &str =
+    "the server is a read replica: it can be a source, and to write connect to the primary";
+
 /// A palace that is about to be opened.
 pub(crate) struct Opening {
     pub(crate) names: Names,
@@ -36,21 +40,7 @@ impl Opening {
         let marked = self.look_at_directory().await?;
         let mut session = self.server.session().await.map_err(|error| self.place.name(error))?;
         let failed = |error| self.place.sql("could not look at the database", error);
-        let Some(mut schema) = Schema::look(&session).await.map_err(failed)? else {
-            let detail = "the search path names no schema this role can use";
-            return Err(self.place.error(ErrorKind::PermissionDenied, detail));
-        };
-        if self.mode.is_writable() && schema.is_replica {
-            let detail = "the server is a read replica: it can be a source, and to write connect to the primary";
-            return Err(self.place.error(ErrorKind::PermissionDenied, detail));
-        }
-        let record = match schema.has_registry {
-            true => registry::palace(&session, &schema, &self.names.prefix).await.map_err(failed)?,
-            false => None,
-        };
-        if let Some(record) = &record {
-            self.check_is_this(record)?;
-        }
+        let (mut schema, record) = self.look_at_database(&session).await?;
         if record.is_none() && !marked {
             let is_there = !self.tables(&session, &schema).await.map_err(failed)?.is_empty();
             if !is_there && self.mode != OpenMode::Create {
@@ -67,16 +57,48 @@ impl Opening {
             }
             self.make_directory().await?;
         }
-        Ok(Handle(Arc::new(PostgresPalace {
+        Ok(Handle(Arc::new(self.palace(schema))))
+    }
+
+    /// The palace, whether it is there or not: for what is about to put it there.
+    pub(crate) async fn unopened(self) -> Result<PostgresPalace> {
+        self.look_at_directory().await?;
+        let session = self.server.session().await.map_err(|error| self.place.name(error))?;
+        let (schema, _) = self.look_at_database(&session).await?;
+        Ok(self.palace(schema))
+    }
+
+    /// The palace as it would be opened in this schema.
+    pub(crate) fn palace(&self, schema: Schema) -> PostgresPalace {
+        PostgresPalace {
             registered: AtomicBool::new(schema.has_registry),
-            names: self.names,
+            names: self.names.clone(),
             schema,
-            server: self.server,
-            place: self.place,
-            local_path: self.local_path,
+            server: self.server.clone(),
+            place: self.place.clone(),
+            local_path: self.local_path.clone(),
             mode: self.mode,
             index_memory_mib: self.index_memory_mib,
-        })))
+        }
+    }
+
+    /// What the database is like, and whose the tables' names are.
+    async fn look_at_database(&self, session: &Session) -> Result<(Schema, Option<PalaceRecord>)> {
+        let failed = |error| self.place.sql("could not look at the database", error);
+        let Some(schema) = Schema::look(session).await.map_err(failed)? else {
+            return Err(self.place.error(ErrorKind::PermissionDenied, NO_SCHEMA));
+        };
+        if self.mode.is_writable() && schema.is_replica {
+            return Err(self.place.error(ErrorKind::PermissionDenied, REPLICA));
+        }
+        let record = match schema.has_registry {
+            true => registry::palace(session, &schema, &self.names.prefix).await.map_err(failed)?,
+            false => None,
+        };
+        if let Some(record) = &record {
+            self.check_is_this(record)?;
+        }
+        Ok((schema, record))
     }
 
     /// Whether the palace's directory says that its tables are these.

@@ -10,7 +10,10 @@ mod palace;
 #[cfg(test)]
 mod tests;
 
-use super::{Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, token};
+use super::{
+    Backend, Check, CollectionSpec, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result,
+    token,
+};
 use async_trait::async_trait;
 use gate::{Gate, Gates};
 use identity::Warned;
@@ -108,6 +111,21 @@ impl Backend for Enforced {
             warned: self.warned.clone(),
         };
         Ok(Arc::new(EnforcedPalace::new(opened, standing)))
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        self.backend.remarks(spec)
+    }
+
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        if target == staging {
+            let detail = "a palace cannot be put in its own place";
+            return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(target));
+        }
+        // Handles on what is replaced would speak of what is gone.
+        self.gates.close(target);
+        self.gates.close(staging);
+        self.backend.replace(target, staging).await
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

@@ -37,6 +37,9 @@ impl Noting {
             metrics: &[Metric::L2],
             capture: None,
             fidelity: Fidelity::Exact,
+            conversions: &[],
+            readers: 1,
+            writers: 1,
         };
         let (calls, failing, collections) = Default::default();
         Self(Arc::new(Noted { descriptor, calls, failing, collections }))

@@ -36,6 +36,9 @@ fn select(choice: BackendChoice<'_>) -> Result<(&'static str, SelectedBy)> {
                 metrics: &[],
                 capture: None,
                 fidelity: Fidelity::Exact,
+                conversions: &[],
+                readers: 1,
+                writers: 1,
             })) as Arc<dyn Backend>
         })
         .collect();

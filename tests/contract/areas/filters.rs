@@ -62,8 +62,8 @@ pub(crate) async fn every_operator_answers_as_the_dialect_says(world: &World) {
         json!({"k": {"a": 1}}),
         json!({"k.a": 1, "k\"'": 2, "$odd": 3, "": 4}),
     ];
-    let rows: Vec<Written> =
-        values.iter().enumerate().map(|(n, value)| row(format!("{n:02}")).metadata(value.clone())).collect();
+    let rows = values.iter().enumerate().map(|(n, value)| row(format!("{n:02}")).metadata(value.clone()));
+    let rows = world.fitted(rows.collect());
     let drawers = filled(world, &rows).await;
     let operands = [
         json!(null),
@@ -121,8 +121,8 @@ pub(crate) async fn every_operator_answers_as_the_dialect_says(world: &World) {
 pub(crate) async fn documents_are_searched_by_their_exact_text(world: &World) {
     let texts =
         ["", "plain", "100% of_it", "back\\slash", "it's \"quoted\"", "ÄÖ é", "e\u{301}", "🙂🙃", "a\nb\tc", "PLAIN"];
-    let mut rows: Vec<Written> = texts.iter().map(|text| row(format!("of {text}")).document(*text)).collect();
-    rows.push(row("without a document"));
+    let mut rows: Vec<Written> = texts.iter().map(|text| world.row(format!("of {text}")).document(*text)).collect();
+    rows.push(world.row("without a document"));
     let drawers = filled(world, &rows).await;
     for part in ["", "plain", "PLAIN", "%", "_", "\\", "'", "\"", "é", "e\u{301}", "\u{301}", "🙃", "\n", "a\nb", "zzz"]
     {
@@ -137,7 +137,7 @@ pub(crate) async fn documents_are_searched_by_their_exact_text(world: &World) {
 
 pub(crate) async fn a_generated_filter_answers_like_the_reference(world: &World) {
     let mut rng = seeded(0x5eed);
-    let rows = rows_to_filter(&mut rng, 120);
+    let rows = world.fitted(rows_to_filter(&mut rng, 120));
     let drawers = filled(world, &rows).await;
     for n in 0..150 {
         let (shown, filter) = generated_filter(&mut rng);
@@ -155,7 +155,7 @@ pub(crate) async fn a_generated_filter_answers_like_the_reference(world: &World)
 
 pub(crate) async fn a_query_filters_before_it_ranks(world: &World) {
     let mut rng = seeded(0xf117);
-    let rows = rows_to_filter(&mut rng, 120);
+    let rows = world.fitted(rows_to_filter(&mut rng, 120));
     let drawers = filled(world, &rows).await;
     for n in 0..60 {
         let (shown, filter) = generated_filter(&mut rng);
@@ -183,7 +183,7 @@ pub(crate) async fn a_query_filters_before_it_ranks(world: &World) {
 
 pub(crate) async fn a_delete_removes_what_passes_and_nothing_else(world: &World) {
     let mut rng = seeded(0xde1e7e);
-    let mut rows = model_of(&rows_to_filter(&mut rng, 200));
+    let mut rows = model_of(&world.fitted(rows_to_filter(&mut rng, 200)));
     let all: Vec<Written> = rows.values().cloned().collect();
     let drawers = filled(world, &all).await;
     for n in 0..40 {

@@ -1,7 +1,7 @@
 //! Ranking (§1): exact, by the declared metric, lower is closer.
 
 use crate::rows::{Written, batch, numbered, numbered_row, row};
-use crate::world::{WIDTH, World, assert_refused, seeded};
+use crate::world::{WIDTH, World, assert_refused, refusal, seeded};
 use palanquin_engine::contract::{Collection, CollectionSpec, ErrorKind, Metric, QueryRequest, reference};
 use rand::Rng;
 use std::sync::Arc;
@@ -68,7 +68,9 @@ pub(crate) async fn ranking_is_exact_by_each_declared_metric(world: &World) {
             let mut vector = || -> Vec<f32> { (0..width).map(|_| rng.random_range(-10.0..10.0)).collect() };
             let mut rows: Vec<Written> =
                 (0..200).map(|n| row(format!("{n:03}")).document("d").vector(vector())).collect();
-            rows.push(row("without a vector").document("never a hit"));
+            if world.limits().rows_without_vector {
+                rows.push(row("without a vector").document("never a hit"));
+            }
             rows.push(row("a twin").vector(rows[0].embedding.clone().unwrap()));
             let queries: Vec<Vec<f32>> = (0..4).map(|_| vector()).chain([rows[0].embedding.clone().unwrap()]).collect();
             check_ranking(world, *metric, width, &rows, &queries).await;
@@ -103,6 +105,12 @@ pub(crate) async fn equally_distant_rows_are_all_hits(world: &World) {
 
 pub(crate) async fn rows_without_a_vector_are_never_hits(world: &World) {
     let drawers = world.drawers().await;
+    if !world.limits().rows_without_vector {
+        let refused = drawers.upsert(batch(&[numbered_row(1, WIDTH), row("bare")], WIDTH)).await;
+        let error = refusal(refused, "a row without a vector");
+        assert!(error.kind() == ErrorKind::RowRefused && error.what().contains("\"bare\""), "by name: {error}");
+        return assert_eq!(drawers.count().await.unwrap(), 0, "nothing was written");
+    }
     drawers.upsert(batch(&[row("bare"), numbered_row(1, WIDTH)], WIDTH)).await.unwrap();
     let query = QueryRequest::of(vec![vec![1.0; WIDTH as usize]], 10);
     assert_eq!(drawers.query(&query).await.unwrap().ids, [["row-00001"]]);

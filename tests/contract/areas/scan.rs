@@ -1,6 +1,6 @@
 //! Scans, cuts and last ids: how copies read.
 
-use crate::rows::{assert_rows, batch, ids_of, model_of, numbered, row, scanned, scanned_range};
+use crate::rows::{assert_rows, batch, ids_of, model_of, numbered, scanned, scanned_range};
 use crate::world::{WIDTH, World, seeded};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{KeyRange, ScanOrder, ScanRequest};
@@ -55,7 +55,7 @@ fn ranges() -> Vec<KeyRange> {
 
 pub(crate) async fn rows_come_in_the_byte_order_of_their_ids(world: &World) {
     let drawers = world.drawers().await;
-    let rows: Vec<_> = IDS.iter().rev().map(|id| row(*id).document(*id)).collect();
+    let rows: Vec<_> = IDS.iter().rev().map(|id| world.row(*id).document(*id)).collect();
     drawers.upsert(batch(&rows, WIDTH)).await.unwrap();
     let mut wanted = IDS.map(str::to_owned).to_vec();
     wanted.sort();
@@ -65,7 +65,7 @@ pub(crate) async fn rows_come_in_the_byte_order_of_their_ids(world: &World) {
 
 pub(crate) async fn a_range_is_open_below_and_closed_above(world: &World) {
     let drawers = world.drawers().await;
-    let rows = IDS.map(|id| row(id).document(id));
+    let rows = IDS.map(|id| world.row(id).document(id));
     drawers.upsert(batch(&rows, WIDTH)).await.unwrap();
     let sorted: BTreeSet<&str> = IDS.into_iter().collect();
     for range in ranges() {
@@ -102,7 +102,7 @@ pub(crate) async fn partitions_cover_every_id_there_can_be_once(world: &World) {
     let mut rng = seeded(0xc07);
     let drawers = world.drawers().await;
     for count in [0, 1, 500] {
-        let rows: Vec<_> = (0..count).map(|_| row(format!("{:x}", rng.random::<u32>()))).collect();
+        let rows: Vec<_> = (0..count).map(|_| world.row(format!("{:x}", rng.random::<u32>()))).collect();
         drawers.upsert(batch(&rows, WIDTH)).await.unwrap();
         let held = scanned(drawers.as_ref()).await;
         for rows_per_partition in [1, 10, 100, 499, 10_000] {
@@ -140,7 +140,7 @@ pub(crate) async fn a_scan_of_nothing_ends_at_once(world: &World) {
 
 pub(crate) async fn rows_that_do_not_change_are_each_seen_once_while_others_do(world: &World) {
     let drawers = world.drawers().await;
-    let kept: Vec<_> = (0..300).map(|n| row(format!("{n:03}-kept")).document("kept")).collect();
+    let kept: Vec<_> = (0..300).map(|n| world.row(format!("{n:03}-kept")).document("kept")).collect();
     drawers.upsert(batch(&kept, WIDTH)).await.unwrap();
     let writer = world.drawers_elsewhere("palace").await;
     for order in [ScanOrder::ById, ScanOrder::Any] {
@@ -149,7 +149,7 @@ pub(crate) async fn rows_that_do_not_change_are_each_seen_once_while_others_do(w
         while let Some(batch_read) = batches.try_next().await.unwrap() {
             seen.extend(batch_read.ids().iter().flatten().map(str::to_owned));
             // Between two batches rows come, change and go on both sides of where the scan is.
-            let others: Vec<_> = (0..300).step_by(13).map(|n| row(format!("{n:03}-turn-{}", turn % 3))).collect();
+            let others: Vec<_> = (0..300).step_by(13).map(|n| world.row(format!("{n:03}-turn-{}", turn % 3))).collect();
             writer.upsert(batch(&others, WIDTH)).await.unwrap();
             if turn % 2 == 1 {
                 let gone = ids_of(&others);

@@ -77,7 +77,7 @@ pub(crate) async fn metadata_of_every_type_comes_back_as_it_was(world: &World) {
         Value::Object((0..300).map(|n| (format!("key {n}"), json!(n))).collect()),
     ];
     let drawers = world.drawers().await;
-    let rows = values.into_iter().enumerate().map(|(n, value)| row(format!("{n:02}")).metadata(value)).collect();
+    let rows = values.into_iter().enumerate().map(|(n, value)| world.row(format!("{n:02}")).metadata(value)).collect();
     check_each(world, drawers.as_ref(), rows).await;
 }
 
@@ -97,8 +97,8 @@ pub(crate) async fn documents_of_every_kind_come_back_as_they_were(world: &World
     ];
     let drawers = world.drawers().await;
     let mut rows: Vec<Written> =
-        documents.into_iter().enumerate().map(|(n, text)| row(format!("{n:02}")).document(text)).collect();
-    rows.push(row("none"));
+        documents.into_iter().enumerate().map(|(n, text)| world.row(format!("{n:02}")).document(text)).collect();
+    rows.push(world.row("none"));
     check_each(world, drawers.as_ref(), rows).await;
 }
 
@@ -126,7 +126,8 @@ pub(crate) async fn ids_of_every_kind_name_their_own_rows(world: &World) {
     ];
     let drawers = world.drawers().await;
     let ids = ids.map(str::to_owned).into_iter().chain(["x".repeat(1_000), "é".repeat(500)]);
-    let rows: Vec<Written> = ids.map(|id| row(id.clone()).document(format!("of {id:?}").replace('\0', ""))).collect();
+    let rows: Vec<Written> =
+        ids.map(|id| world.row(id.clone()).document(format!("of {id:?}").replace('\0', ""))).collect();
     check_each(world, drawers.as_ref(), rows.clone()).await;
     for row in &rows {
         let there = scanned(drawers.as_ref()).await.len();
@@ -199,7 +200,7 @@ pub(crate) async fn numbers_and_texts_that_json_cannot_express_are_refused_where
 
 pub(crate) async fn no_metadata_and_the_mark_of_a_repaired_one_are_the_same(world: &World) {
     let drawers = world.drawers().await;
-    let rows = [row("a"), row("b").metadata(json!({"_repaired_empty_meta": true}))];
+    let rows = [world.row("a"), world.row("b").metadata(json!({"_repaired_empty_meta": true}))];
     drawers.upsert(batch(&rows, WIDTH)).await.unwrap();
     for found in scanned(drawers.as_ref()).await {
         assert!(found.metadata.is_empty(), "{}: {:?}", found.id, found.metadata);
@@ -208,10 +209,11 @@ pub(crate) async fn no_metadata_and_the_mark_of_a_repaired_one_are_the_same(worl
 
 pub(crate) async fn every_width_the_store_can_hold_works(world: &World) {
     let palace = world.palace("palace").await;
+    let without = world.limits().rows_without_vector.then(|| row("without"));
     for width in [1, 2, 3, 384, 3_072, 16_000].into_iter().filter(|width| *width <= world.limits().widest) {
         let name = format!("wide_{width}");
         let collection = palace.create_collection(&world.spec(&name, width)).await.unwrap();
-        let rows: Vec<Written> = numbered(0..5, width).into_iter().chain([row("without")]).collect();
+        let rows: Vec<Written> = numbered(0..5, width).into_iter().chain(without.clone()).collect();
         collection.upsert(batch(&rows, width)).await.unwrap();
         let found = world.palace_elsewhere("palace").await.collection(&name).await.unwrap();
         assert_eq!(found.info().await.unwrap().dimension, Some(width));

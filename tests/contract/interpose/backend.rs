@@ -1,7 +1,9 @@
 use super::Between;
 use super::palace::InterposedPalace;
 use async_trait::async_trait;
-use palanquin_engine::contract::{Backend, Descriptor, OpenOptions, Palace, PalaceRef, Result};
+use palanquin_engine::contract::{
+    Backend, Check, CollectionSpec, Descriptor, OpenOptions, Palace, PalaceRef, Purpose, Result,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +32,18 @@ impl Backend for InterposedBackend {
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
         let behind = self.between.open(self.behind.as_ref(), palace, options).await?;
         Ok(Arc::new(InterposedPalace { behind, between: Arc::clone(&self.between) }))
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        self.behind.preflight(palace, purpose).await
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        self.behind.remarks(spec)
+    }
+
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        self.behind.replace(target, staging).await
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

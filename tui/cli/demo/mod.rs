@@ -12,7 +12,7 @@ use crate::session::{Session, Shown, Until};
 use clap::Args;
 use palanquin_actors::board::LinkView;
 use palanquin_actors::{LinkOptions, PalaceSource, StartLink};
-use palanquin_config::Address;
+use palanquin_config::{Address, Found};
 use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result};
 use palanquin_engine::journal::SqliteJournal;
 use palanquin_engine::link::{LinkKind, LinkSpec, LinkState, Outcome, Phase};
@@ -68,7 +68,7 @@ struct Epilogue {
 impl Stage {
     fn in_folder(folder: &Path) -> Result<Self> {
         let registry = Registry::new();
-        let at = |backend: &str, name: &str| Address::directory(backend, folder.join(name));
+        let at = |backend: &str, name: &str| Found::from(Address::directory(backend, folder.join(name)));
         Ok(Self {
             chroma: registry.source(&at("chroma", "chroma"))?,
             first: registry.target(&at("lance", "first"))?,
@@ -125,7 +125,7 @@ impl Stage {
         let (source, target) = (source.clone(), target.clone());
         let spec = LinkSpec::new(kind, source.address.as_str(), target.address.as_str());
         let options = LinkOptions { batch_rows: 8, commit_rows: 8, partition_rows: 100, ..LinkOptions::default() };
-        StartLink { spec, source, target, options, lock: None }
+        StartLink { spec, source, target, options, replaces: None, lock: None }
     }
 
     async fn compare_copies(&self) -> Result<ParityReport> {

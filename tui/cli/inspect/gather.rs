@@ -1,7 +1,7 @@
 use palanquin_actors::PalaceSource;
 use palanquin_engine::contract::{
-    CaptureLevel, CollectionInfo, EmbedderIdentity, Fidelity, Health, IdentityState, LogEntry, MaintenanceKind,
-    MaintenanceState, Metric, OpenMode, Palace, Result, SelectedBy, token,
+    CaptureLevel, Check, CollectionInfo, EmbedderIdentity, Fidelity, Health, IdentityState, LogEntry, MaintenanceKind,
+    MaintenanceState, Metric, OpenMode, Palace, Purpose, Result, SelectedBy, token,
 };
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ pub(crate) struct Inspection {
     pub(super) maintenance_kinds: &'static [MaintenanceKind],
     pub(super) maintenance_state: MaintenanceState,
     pub(super) migration_log: Vec<LogEntry>,
+    /// What its backend sees that a copy of it would meet: versions, permissions, locks and who holds them.
+    pub(super) checks: Vec<Check>,
 }
 
 /// One collection.
@@ -68,6 +70,7 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<Inspection> {
         maintenance_kinds: descriptor.maintenance_kinds,
         maintenance_state: open.maintenance_state().await?,
         migration_log: open.migration_log().await?,
+        checks: backend.preflight(palace, Purpose::Source).await,
     })
 }
 

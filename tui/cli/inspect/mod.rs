@@ -6,6 +6,7 @@ mod text;
 pub(crate) use gather::Inspection;
 
 use super::once::{self, There};
+use crate::configuration;
 use crate::exit_code::Exit;
 use crate::output::{self, json};
 use clap::Args;
@@ -19,7 +20,7 @@ pub(super) struct Inspect {
     /// Count the rows one by one where the backend would estimate
     #[arg(long)]
     exact: bool,
-    /// Compare each collection's recorded model with this one
+    /// Compare each collection's recorded model with this one [default: the configuration's embedder]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// One JSON object on standard output
@@ -30,7 +31,8 @@ pub(super) struct Inspect {
 impl Inspect {
     pub(super) fn run(self) -> Result<Exit> {
         let (palace, selected_by) = self.there.find()?;
-        let current = self.model.map(|model_name| EmbedderIdentity { model_name, dimension: 0 });
+        let embedder = configuration::current().embedder().map(|embedder| embedder.model.clone());
+        let current = self.model.or(embedder).map(|model_name| EmbedderIdentity { model_name, dimension: 0 });
         let asked = gather::Asked { palace: &palace, selected_by, current: current.as_ref(), exact: self.exact };
         let Some(inspection) = once::run(gather::gather(asked))? else { return Ok(Exit::Interrupted) };
         output::print(&if self.json { json::inspection(&inspection) } else { text::of(&inspection) });

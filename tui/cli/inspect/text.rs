@@ -43,6 +43,12 @@ pub(super) fn of(inspection: &Inspection) -> String {
             }
         }
     }
+    if !inspection.checks.is_empty() {
+        let _ = writeln!(page, "\nchecks");
+        for check in &inspection.checks {
+            page.push_str(&words::check("", check));
+        }
+    }
     let _ = writeln!(page, "\nmaintenance");
     if inspection.maintenance_kinds.is_empty() {
         let _ = writeln!(page, "  none: backend {} advertises no kind", inspection.backend);

@@ -1,55 +1,96 @@
 use super::gather::{Asked, Planned};
-use crate::format::{bytes, count};
-use palanquin_engine::contract::{Condition, ErrorKind, OpenMode, Palace, Severity};
-use rustix::fs::{Access, access, statvfs};
+use crate::format::{bytes, counted};
+use palanquin_engine::contract::{
+    Check, CollectionSpec, Condition, ErrorKind, Metric, OpenMode, Palace, Purpose, Severity, Standing,
+};
+use palanquin_engine::journal::LinkLock;
+use palanquin_engine::link::gate::{Judgement, Refusal};
+use rustix::fs::statvfs;
 use serde::Serialize;
 use std::path::Path;
 
-/// How a check stands.
+/// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Standing {
-    /// Nothing in the way.
-    Passes,
-    /// The migration would go on; the operator should know.
-    Warns,
-    /// The migration would be refused, or would halt.
-    Fails,
+pub(super) enum About {
+    /// The palace that would be copied.
+    Source,
+    /// The palace that would be made.
+    Target,
+    /// Both, and what was asked for.
+    Copy,
 }
 
-/// One preflight check.
+/// A check, and what it is about.
 #[derive(Debug, Serialize)]
-pub(crate) struct Check {
-    pub(super) name: &'static str,
-    pub(super) standing: Standing,
-    pub(super) found: String,
-    /// What to do about it.
-    pub(super) fix: Option<String>,
+pub(crate) struct PlannedCheck {
+    pub(super) about: About,
+    #[serde(flatten)]
+    pub(super) check: Check,
 }
 
-impl Check {
-    fn passes(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, standing: Standing::Passes, found: found.into(), fix: None }
-    }
+/// What lies where the target would be.
+pub(super) struct Site {
+    pub(super) check: Check,
+    /// Collections that are there.
+    pub(super) holds: Vec<palanquin_engine::contract::CollectionInfo>,
+}
 
-    fn warns(name: &'static str, found: impl Into<String>, fix: &str) -> Self {
-        Self { name, standing: Standing::Warns, found: found.into(), fix: Some(fix.to_owned()) }
+/// Looks at the target's place.
+pub(super) async fn site(asked: &Asked<'_>) -> Site {
+    let vacant = |check| Site { check, holds: Vec::new() };
+    if asked.overlap {
+        let found = "the target is the source, or one lies inside the other";
+        return vacant(Check::fails("place", found, "Choose another target."));
     }
-
-    fn fails(name: &'static str, found: impl Into<String>, fix: &str) -> Self {
-        Self { name, standing: Standing::Fails, found: found.into(), fix: Some(fix.to_owned()) }
+    let target = asked.target;
+    let looked = match target.backend.open(&target.palace, OpenMode::Read.into()).await {
+        Err(error) if error.kind() == ErrorKind::PalaceNotFound => {
+            return vacant(Check::passes("place", "nothing is there"));
+        }
+        Err(error) => Err(error),
+        Ok(there) => there.collections().await,
+    };
+    match looked {
+        Err(error) => vacant(Check::fails("place", error.what(), error.advice())),
+        Ok(holds) if holds.is_empty() => vacant(Check::passes("place", "an empty palace is there")),
+        Ok(holds) => {
+            let names: Vec<_> = holds.iter().map(|collection| collection.name.as_str()).collect();
+            let found = format!("it exists and holds {}", names.join(", "));
+            let check = if asked.spec.overrides.overwrite {
+                Check::warns("place", found, "It is replaced once the copy is verified, and not before.")
+            } else {
+                Check::fails("place", found, "Choose another target, or replace it with --overwrite.")
+            };
+            Site { check, holds }
+        }
     }
 }
 
-pub(super) async fn all(asked: &Asked<'_>, source: &dyn Palace, planned: &[Planned], needed: u64) -> Vec<Check> {
-    let mut checks = vec![health(source).await, rows(planned), vacant(asked).await];
-    if let Some(directory) = asked.directory {
-        checks.push(writable(directory));
-        checks.extend(space(directory, needed));
+/// Every check of both ends and of the copy.
+pub(super) async fn all(
+    asked: &Asked<'_>,
+    source: &dyn Palace,
+    planned: &[Planned],
+    needed: u64,
+    site: Check,
+    judgement: &Judgement,
+) -> Vec<PlannedCheck> {
+    let about = |about, checks: Vec<Check>| checks.into_iter().map(move |check| PlannedCheck { about, check });
+    let mut of_source = vec![health(source).await, rows(planned)];
+    of_source.extend(asked.source.backend.preflight(&asked.source.palace, Purpose::Source).await);
+    let mut of_target = vec![site];
+    let space = asked.directory.and_then(|directory| space(directory, needed));
+    for check in asked.target.backend.preflight(&asked.target.palace, Purpose::Target).await {
+        // What is needed is known here; the store only knows what is free.
+        if space.is_none() || check.name != "disk" || check.standing == Standing::Fails {
+            of_target.push(check);
+        }
     }
-    checks.push(metric(asked, planned));
-    checks.push(model(planned));
-    checks
+    of_target.extend(space);
+    let mut of_copy = vec![in_use(asked), dimension(planned), metric(judgement), vectors(judgement), model(judgement)];
+    of_copy.extend(remarks(asked, planned));
+    about(About::Source, of_source).chain(about(About::Target, of_target)).chain(about(About::Copy, of_copy)).collect()
 }
 
 async fn health(source: &dyn Palace) -> Check {
@@ -58,68 +99,31 @@ async fn health(source: &dyn Palace) -> Check {
     match (health.condition, worst) {
         (Condition::Unavailable, _) => {
             let reason = health.reason.unwrap_or_else(|| "it does not answer".to_owned());
-            Check::fails("source", reason, "Make the source readable first.")
+            Check::fails("reachable", reason, "Make the source readable first.")
         }
         (_, Some(finding)) => {
-            Check::warns("source", finding.summary.clone(), "See `palanquin inspect` for the rows that are affected.")
+            let fix = "See `palanquin inspect` for the rows that are affected.";
+            Check::warns("reachable", finding.summary.clone(), fix)
         }
-        _ => Check::passes("source", "it is healthy"),
+        _ => Check::passes("reachable", "it answers and is healthy"),
     }
 }
 
 fn rows(planned: &[Planned]) -> Check {
-    let without_width: Vec<_> =
-        planned.iter().filter(|planned| planned.dimension.is_none()).map(|planned| planned.name.as_str()).collect();
     if planned.iter().all(|planned| planned.rows == 0) {
         Check::warns("rows", "there is nothing to copy", "Check that this is the palace you meant.")
-    } else if without_width.is_empty() {
-        Check::passes("rows", "every collection has a width of vectors")
     } else {
-        let found = format!("{} has no vectors yet and would not be made", without_width.join(", "));
-        Check::warns("rows", found, "Nothing: an empty collection is made again by its first write.")
-    }
-}
-
-async fn vacant(asked: &Asked<'_>) -> Check {
-    if asked.overlap {
-        let found = "the target is the source, or one lies inside the other";
-        return Check::fails("target", found, "Choose another target.");
-    }
-    let target = asked.target;
-    match target.backend.open(&target.palace, OpenMode::Read.into()).await {
-        Err(error) if error.kind() == ErrorKind::PalaceNotFound => Check::passes("target", "nothing is there"),
-        Err(error) => Check::fails("target", error.what(), error.advice()),
-        Ok(there) => match there.collections().await {
-            Ok(collections) if collections.is_empty() => Check::passes("target", "an empty palace is there"),
-            Ok(collections) => {
-                let names: Vec<_> = collections.iter().map(|collection| collection.name.as_str()).collect();
-                let found = format!("it exists and holds {}", names.join(", "));
-                Check::fails("target", found, "Choose another target, or replace it with --overwrite.")
-            }
-            Err(error) => Check::fails("target", error.what(), error.advice()),
-        },
-    }
-}
-
-/// The nearest folder that is there: the target's own is made by the migration.
-fn nearest(directory: &Path) -> &Path {
-    directory.ancestors().find(|folder| folder.is_dir()).unwrap_or(directory)
-}
-
-fn writable(directory: &Path) -> Check {
-    let folder = nearest(directory);
-    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) => Check::passes("permissions", format!("{} can be written", folder.display())),
-        Err(error) => {
-            let found = format!("{} cannot be written: {error}", folder.display());
-            Check::fails("permissions", found, "Grant the access, or choose another target.")
-        }
+        let rows: u64 = planned.iter().map(|planned| planned.rows).sum();
+        let collections = counted(planned.len() as u64, "collection");
+        Check::passes("rows", format!("{} in {collections}", counted(rows, "row")))
     }
 }
 
 /// Files come out smaller than rows travel; a tenth more is left for what a store adds.
 fn space(directory: &Path, needed: u64) -> Option<Check> {
-    let found = statvfs(nearest(directory)).ok()?;
+    // The target's own folder is made by the migration.
+    let there = directory.ancestors().find(|folder| folder.is_dir())?;
+    let found = statvfs(there).ok()?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let (has, wants) = (format!("{} free", bytes(free)), format!("about {} needed", bytes(needed)));
     Some(if free > needed.saturating_add(needed / 10) {
@@ -129,31 +133,99 @@ fn space(directory: &Path, needed: u64) -> Option<Check> {
     })
 }
 
-fn metric(asked: &Asked<'_>, planned: &[Planned]) -> Check {
-    let known = asked.target.backend.descriptor().metrics;
-    let lost: Vec<_> = planned
-        .iter()
-        .filter_map(|planned| Some((planned.name.as_str(), planned.metric?)))
-        .filter(|(_, metric)| !known.contains(metric))
-        .map(|(name, metric)| format!("{name} ({metric})"))
-        .collect();
-    if lost.is_empty() {
-        Check::passes("metric", "the target can search by each collection's metric")
-    } else {
-        let found = format!("the target cannot search by the metric of {}", lost.join(", "));
-        Check::fails("metric", found, "Choose a target whose backend has that metric.")
+/// Whether another process of ours works on it.
+fn in_use(asked: &Asked<'_>) -> Check {
+    let state = match asked.state.path() {
+        Ok(state) => state,
+        Err(error) => return Check::fails("lock", error.what(), error.advice()),
+    };
+    match LinkLock::holder(&state, asked.spec, &[]) {
+        Ok(None) => Check::passes("lock", "no other Palanquin works on it"),
+        Ok(Some((what, pid))) => {
+            Check::fails("lock", format!("{what} is in use by process {pid}"), "Wait for it to end, or stop it.")
+        }
+        Err(error) => Check::warns("lock", error.to_string(), "Check that the journal's directory can be read."),
     }
 }
 
-fn model(planned: &[Planned]) -> Check {
-    let unknown: Vec<_> =
-        planned.iter().filter(|planned| planned.model.is_none()).map(|planned| planned.name.as_str()).collect();
+fn dimension(planned: &[Planned]) -> Check {
+    let without: Vec<_> =
+        planned.iter().filter(|planned| planned.dimension.is_none()).map(|planned| planned.name.as_str()).collect();
+    if without.is_empty() {
+        Check::passes("dimension", "every collection has its own width of vectors, and keeps it")
+    } else {
+        let found = format!("{} has no vectors yet and would not be made", without.join(", "));
+        Check::warns("dimension", found, "Nothing: an empty collection is made again by its first write.")
+    }
+}
+
+/// What the target's backend has to say of each collection it would make.
+fn remarks(asked: &Asked<'_>, planned: &[Planned]) -> Vec<Check> {
+    let of_one = |planned: &Planned| {
+        let spec = CollectionSpec {
+            name: asked.spec.target_name(&planned.name).to_owned(),
+            dimension: planned.dimension?,
+            metric: planned.metric.unwrap_or(Metric::Cosine),
+            identity: planned.target_model.clone(),
+            incarnation: String::new(),
+        };
+        let remarks = asked.target.backend.remarks(&spec);
+        Some(remarks.into_iter().map(move |check| Check { found: format!("{}: {}", spec.name, check.found), ..check }))
+    };
+    planned.iter().filter_map(of_one).flatten().collect()
+}
+
+fn metric(judgement: &Judgement) -> Check {
+    let is_metric =
+        |refusal: &&Refusal| refusal.kind == ErrorKind::UnsupportedCapability && refusal.collection.is_some();
+    of_refusals("metric", judgement.refusals.iter().filter(is_metric))
+        .unwrap_or_else(|| Check::passes("metric", "the target can search by each collection's metric"))
+}
+
+fn vectors(judgement: &Judgement) -> Check {
+    let is_passthrough =
+        |refusal: &&Refusal| refusal.kind == ErrorKind::UnsupportedCapability && refusal.collection.is_none();
+    of_refusals("vectors", judgement.refusals.iter().filter(is_passthrough)).unwrap_or_else(|| {
+        if judgement.re_embeds {
+            let found = "the target embeds every document anew, as was accepted";
+            Check::warns("vectors", found, "Choose another target to keep the vectors.")
+        } else {
+            Check::passes("vectors", "the target keeps vectors as they are given")
+        }
+    })
+}
+
+fn model(judgement: &Judgement) -> Check {
+    let is_model = |refusal: &&Refusal| refusal.kind == ErrorKind::EmbedderIdentityMismatch;
+    if let Some(check) = of_refusals("model", judgement.refusals.iter().filter(is_model)) {
+        return check;
+    }
+    if let Some(swap) = judgement.swaps.first() {
+        let found = format!("{} will be recorded as of {}, in place of {}", swap.collection, swap.to, swap.from);
+        return Check::warns("model", found, "Nothing, if the force is meant: it is written into the migration log.");
+    }
+    let unknown = judgement.unknown();
     if unknown.is_empty() {
-        let named = planned.iter().filter_map(|planned| planned.model.as_ref()).map(ToString::to_string);
+        let named = judgement.models.iter().filter_map(|model| model.recorded.as_ref()).map(ToString::to_string);
         let models: std::collections::BTreeSet<_> = named.collect();
         Check::passes("model", models.into_iter().collect::<Vec<_>>().join(", "))
     } else {
-        let found = format!("no model is recorded for {} of {}", count(unknown.len() as u64), unknown.join(", "));
-        Check::warns("model", found, "Say it with `palanquin palace set-embedder` on the target, once it is made.")
+        let found = format!("no model is recorded for {}: the copy has none either", unknown.join(", "));
+        Check::warns("model", found, "Say it with --model NAME, or later with `palanquin palace set-embedder`.")
     }
+}
+
+/// One check of all refusals of a kind; `None` where there is none.
+fn of_refusals<'a>(name: &str, refusals: impl Iterator<Item = &'a Refusal>) -> Option<Check> {
+    let refusals: Vec<_> = refusals.collect();
+    let said = |refusal: &&Refusal| match &refusal.collection {
+        Some(collection) => format!("{collection}: {}", refusal.found),
+        None => refusal.found.clone(),
+    };
+    let found: Vec<String> = refusals.iter().map(said).collect();
+    let fix = &refusals.first()?.fix;
+    let mut letters = fix.chars();
+    let fix =
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str());
+    Some(Check::fails(name, found.join("; "), format!("{fix}.")))
 }

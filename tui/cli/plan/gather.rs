@@ -1,15 +1,21 @@
-use super::checks::{self, Check};
+use super::checks::{self, PlannedCheck};
+use super::gaps::{self, Gap};
+use crate::cli::workshop::StateDirectory;
 use futures::TryStreamExt;
 use palanquin_actors::{LinkOptions, PalaceSource};
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, EmbedderIdentity, Error, ErrorKind, Health, KeyRange, Metric, OpenMode, Result,
-    ScanOrder, ScanRequest, token,
+    Collection, CollectionInfo, Conversion, EmbedderIdentity, Error, ErrorKind, Health, IdentityState, KeyRange,
+    Metric, ModelKnownBy, OpenMode, Result, ScanOrder, ScanRequest,
 };
+use palanquin_engine::link::LinkSpec;
+use palanquin_engine::link::gate::{CollectionEnds, Declared, Judgement, Proposal, judge};
+use palanquin_engine::rows::convert;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the source is read to learn its speed and the size of its rows.
+/// How long each collection of the source is read to learn its speed and the size of its rows.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// What is asked.
@@ -19,7 +25,10 @@ pub(super) struct Asked<'a> {
     /// The target's directory, if it is one.
     pub(super) directory: Option<&'a Path>,
     pub(super) overlap: bool,
-    pub(super) collections: &'a [String],
+    /// The request, with what is allowed.
+    pub(super) spec: &'a LinkSpec,
+    /// Where the journal is kept.
+    pub(super) state: &'a StateDirectory,
 }
 
 /// What a migration would do.
@@ -32,11 +41,29 @@ pub(crate) struct MigrationPlan {
     pub(super) rows: u64,
     /// By the rows read in the probe.
     pub(super) bytes: u64,
-    /// By the speed of the probe; the target's is not known before it is written.
+    /// Rows that were read in the probe, and how long that took.
+    pub(super) probed_rows: u64,
+    pub(super) probed_millis: u64,
+    /// By the speed of the probe, for one reading of the source; the target's is not known before it is written.
     pub(super) read_seconds: Option<u64>,
     pub(super) lossless: bool,
     pub(super) lossless_because: String,
-    pub(super) checks: Vec<Check>,
+    /// What the target's backend would change in rows it cannot hold as they are.
+    pub(super) conversions: Vec<PlannedConversion>,
+    /// What the target's backend cannot that the source's can.
+    pub(super) gaps: Vec<Gap>,
+    /// Maintenance of the target after the copy.
+    pub(super) maintenance: Vec<&'static str>,
+    pub(super) checks: Vec<PlannedCheck>,
+}
+
+/// A conversion the target's backend forces.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedConversion {
+    pub(super) conversion: &'static str,
+    pub(super) does: &'static str,
+    /// Rows among those read in the probe that it would change; the others were not looked at.
+    pub(super) probed_rows: u64,
 }
 
 /// One collection.
@@ -47,37 +74,57 @@ pub(crate) struct Planned {
     pub(super) bytes: u64,
     pub(super) dimension: Option<u32>,
     pub(super) metric: Option<Metric>,
+    /// Recorded in the source.
     pub(super) model: Option<EmbedderIdentity>,
+    /// What the target would be recorded with, how that is known, and how both compare.
+    pub(super) target_model: Option<EmbedderIdentity>,
+    pub(super) model_known_by: Option<ModelKnownBy>,
+    pub(super) identity_state: IdentityState,
     pub(super) partitions: usize,
 }
 
 /// What a short read of a collection has shown.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Probe {
     rows: u64,
     bytes: u64,
     took: Duration,
+    /// Rows each conversion would change.
+    converted: BTreeMap<Conversion, u64>,
 }
 
 pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
     let Asked { source, target, .. } = asked;
     let open = source.backend.open(&source.palace, OpenMode::Read.into()).await?;
-    let wanted = wanted(open.collections().await?, asked.collections, &source.address)?;
+    let wanted = wanted(open.collections().await?, &asked.spec.collections, &source.address)?;
+    let site = checks::site(&asked).await;
+    let judgement = judged(&asked, &wanted, &site.holds);
     let mut collections = Vec::new();
     let mut read = Probe::default();
     for info in wanted {
         let collection = open.collection(&info.name).await?;
-        let probe = probe(collection.as_ref()).await.map_err(|error| error.in_palace(&source.address))?;
-        let partitions = collection.cut(LinkOptions::default().partition_rows).await?.len();
-        collections.push(planned(info, &probe, partitions));
+        let forced = target.backend.descriptor().conversions;
+        let probe = probe(collection.as_ref(), forced).await.map_err(|error| error.in_palace(&source.address))?;
+        let readers = source.backend.descriptor().readers.max(target.backend.descriptor().writers);
+        let rows_per_partition = LinkOptions::default().rows_per_partition(info.rows, readers);
+        let partitions = collection.cut(rows_per_partition).await?.len();
+        collections.push(planned(info, &probe, partitions, &judgement));
         read.rows += probe.rows;
         read.took += probe.took;
+        for (conversion, rows) in probe.converted {
+            *read.converted.entry(conversion).or_default() += rows;
+        }
     }
     let rows = collections.iter().map(|planned| planned.rows).sum();
     let bytes = collections.iter().map(|planned| planned.bytes).sum();
-    let checks = checks::all(&asked, open.as_ref(), &collections, bytes).await;
-    let (lossless, lossless_because) = lossless(&asked);
-    let per_second = read.rows as f64 / read.took.as_secs_f64();
+    let checks = checks::all(&asked, open.as_ref(), &collections, bytes, site.check, &judgement).await;
+    let (from, to) = (source.backend.descriptor(), target.backend.descriptor());
+    let models = match judgement.unknown().as_slice() {
+        [] => "and both agree on the model".to_owned(),
+        unknown => format!("and no model is known for {}, on either end", unknown.join(", ")),
+    };
+    let because = format!("{} exports every row, {} stores vectors as they are, {models}", from.name, to.name);
+    let per_second = read.rows as f64 / read.took.as_secs_f64().max(f64::EPSILON);
     Ok(MigrationPlan {
         source: source.address.clone(),
         target: target.address.clone(),
@@ -85,9 +132,25 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
         collections,
         rows,
         bytes,
+        probed_rows: read.rows,
+        probed_millis: u64::try_from(read.took.as_millis()).unwrap_or(u64::MAX),
         read_seconds: (read.rows > 0).then(|| (rows as f64 / per_second).ceil() as u64),
-        lossless,
-        lossless_because,
+        lossless: judgement.losses.is_empty(),
+        lossless_because: if judgement.losses.is_empty() { because } else { judgement.losses.join("; ") },
+        conversions: to
+            .conversions
+            .iter()
+            .map(|conversion| PlannedConversion {
+                conversion: conversion.name(),
+                does: conversion.sentence(),
+                probed_rows: read.converted.get(conversion).copied().unwrap_or(0),
+            })
+            .collect(),
+        gaps: gaps::between(&from.capabilities, &to.capabilities),
+        maintenance: palanquin_actors::maintenance_after_a_copy(to.maintenance_kinds)
+            .iter()
+            .map(|kind| kind.name)
+            .collect(),
         checks,
     })
 }
@@ -101,7 +164,31 @@ fn wanted(there: Vec<CollectionInfo>, asked: &[String], source: &str) -> Result<
     Ok(there.into_iter().filter(|info| asked.is_empty() || asked.contains(&info.name)).collect())
 }
 
-async fn probe(collection: &dyn Collection) -> Result<Probe> {
+/// What the gate would say, of what lies on both ends now.
+fn judged(asked: &Asked<'_>, wanted: &[CollectionInfo], there: &[CollectionInfo]) -> Judgement {
+    let model_there = |name: &str| there.iter().find(|info| info.name == name)?.identity.clone();
+    let ends: Vec<_> = wanted
+        .iter()
+        .map(|info| CollectionEnds {
+            name: info.name.clone(),
+            metric: info.metric,
+            source: info.identity.clone(),
+            target: model_there(asked.spec.target_name(&info.name)),
+        })
+        .collect();
+    let (source, target) = (asked.source.backend.descriptor(), asked.target.backend.descriptor());
+    judge(&Proposal {
+        spec: asked.spec,
+        source: Declared { backend: source.name, capabilities: &source.capabilities, metrics: source.metrics },
+        target: Declared { backend: target.name, capabilities: &target.capabilities, metrics: target.metrics },
+        collections: &ends,
+        // That is a check of its own.
+        in_the_way: &[],
+        replaces: asked.spec.overrides.overwrite,
+    })
+}
+
+async fn probe(collection: &dyn Collection, forced: &[Conversion]) -> Result<Probe> {
     let began = Instant::now();
     let mut probe = Probe::default();
     let request = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1_000 };
@@ -111,43 +198,29 @@ async fn probe(collection: &dyn Collection) -> Result<Probe> {
     {
         probe.rows += batch.len() as u64;
         probe.bytes += batch.bytes() as u64;
+        let converted = convert(&batch, forced)
+            .map_err(|error| Error::new(ErrorKind::Internal, "rows of the source").with_source(error))?;
+        for (_, conversion) in converted.changed {
+            *probe.converted.entry(conversion).or_default() += 1;
+        }
     }
     probe.took = began.elapsed();
     Ok(probe)
 }
 
-fn planned(info: CollectionInfo, probe: &Probe, partitions: usize) -> Planned {
+fn planned(info: CollectionInfo, probe: &Probe, partitions: usize, judgement: &Judgement) -> Planned {
     let per_row = if probe.rows == 0 { 0.0 } else { probe.bytes as f64 / probe.rows as f64 };
+    let model = judgement.model(&info.name);
     Planned {
         bytes: (info.rows as f64 * per_row) as u64,
+        target_model: model.and_then(|model| model.recorded.clone()),
+        model_known_by: model.map(|model| model.known_by),
+        identity_state: model.map_or(IdentityState::Unknown, |model| model.state),
         name: info.name,
         rows: info.rows,
         dimension: info.dimension,
         metric: info.metric,
         model: info.identity.filter(|identity| !identity.model_name.is_empty()),
         partitions,
-    }
-}
-
-/// The conditions of §8. That the models agree follows from making the target with the source's.
-fn lossless(asked: &Asked<'_>) -> (bool, String) {
-    let source = asked.source.backend.descriptor();
-    let target = asked.target.backend.descriptor();
-    let missing = if !source.capabilities.has(token::MIGRATION_EXPORT) {
-        Some((source.name, token::MIGRATION_EXPORT))
-    } else if !target.capabilities.has(token::EMBEDDINGS_PASSTHROUGH) {
-        Some((target.name, token::EMBEDDINGS_PASSTHROUGH))
-    } else {
-        None
-    };
-    match missing {
-        Some((backend, token)) => (false, format!("{backend} does not advertise {token}")),
-        None => {
-            let because = format!(
-                "{} exports every row, {} stores vectors as they are, and the source's model is recorded in the target",
-                source.name, target.name
-            );
-            (true, because)
-        }
     }
 }

@@ -1,6 +1,8 @@
 use palanquin_actors::PalaceSource;
-use palanquin_engine::contract::{Capabilities, CollectionInfo, Error, ErrorKind, Fidelity, OpenMode, Palace, Result};
-use palanquin_engine::link::LinkSpec;
+use palanquin_engine::contract::{
+    Capabilities, CollectionInfo, Conversion, Error, ErrorKind, Fidelity, Filter, OpenMode, Palace, Result,
+};
+use palanquin_engine::link::{LinkSpec, as_copied};
 use palanquin_engine::parity::Compared;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ pub(super) struct End {
     pub(super) palace: Arc<dyn Palace>,
     pub(super) capabilities: Capabilities,
     pub(super) fidelity: Fidelity,
+    conversions: &'static [Conversion],
 }
 
 impl End {
@@ -36,6 +39,7 @@ impl End {
             palace: open.map_err(|error| error.in_palace(&palace.address))?,
             capabilities: descriptor.capabilities.clone(),
             fidelity: descriptor.fidelity,
+            conversions: descriptor.conversions,
         })
     }
 }
@@ -57,6 +61,10 @@ impl Ends {
                 return Err(Error::new(ErrorKind::CollectionNotInitialized, detail).in_palace(&source.address));
             }
         }
+        let filter = match &spec.filter {
+            Some(clause) => Filter::parse(clause)?,
+            None => Filter::All,
+        };
         let is_wanted = |info: &CollectionInfo| spec.collections.is_empty() || spec.collections.contains(&info.name);
         let mut ends = Self {
             source,
@@ -72,7 +80,7 @@ impl Ends {
             match there.iter().find(|counterpart| counterpart.name == target_name) {
                 Some(counterpart) => {
                     ends.rows += info.rows + counterpart.rows;
-                    ends.pairs.push(ends.pair(&info.name, target_name).await?);
+                    ends.pairs.push(ends.pair(&info.name, target_name, &filter).await?);
                 }
                 None if info.rows > 0 => ends.uncopied.push(info.name.clone()),
                 None => ends.left_out.push(format!("collection {}: it is empty, and the target has none", info.name)),
@@ -85,15 +93,18 @@ impl Ends {
         } else {
             ends.left_out.push("collections other than those asked for".to_owned());
         }
+        if spec.filter.is_some() {
+            ends.left_out.push("rows that do not pass the filter".to_owned());
+        }
         Ok(ends)
     }
 
-    /// A collection on both ends; the one place where its source is wrapped if the target is to hold it otherwise.
-    async fn pair(&self, name: &str, target_name: &str) -> Result<Compared> {
+    /// A collection on both ends; its source as the target is to hold it.
+    async fn pair(&self, name: &str, target_name: &str, filter: &Filter) -> Result<Compared> {
         Ok(Compared {
             name: name.to_owned(),
             target_name: target_name.to_owned(),
-            source: self.source.palace.collection(name).await?,
+            source: as_copied(self.source.palace.collection(name).await?, filter, self.target.conversions),
             target: self.target.palace.collection(target_name).await?,
         })
     }

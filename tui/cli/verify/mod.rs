@@ -8,19 +8,19 @@ mod text;
 mod work;
 
 use super::receipt::Kept;
-use super::workshop::state;
-use super::{address, once};
+use super::share::Share;
+use super::workshop::StateDirectory;
+use super::{given, once};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
 use crate::registry::Registry;
 use clap::Args;
 use ends::Ends;
-use palanquin_config::Address;
+use palanquin_config::Given;
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use palanquin_engine::journal::LinkLock;
 use palanquin_engine::link::{LinkKind, LinkSpec};
 use palanquin_engine::parity::{SampleTaken, Searches, Verdict};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use work::Asked;
 pub(super) use work::Verified;
@@ -29,26 +29,22 @@ pub(super) use work::Verified;
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     /// The palace to verify: a directory, chroma:PATH, lance:PATH or postgres://HOST/DB?palace=ID
-    #[arg(value_parser = address, required_unless_present = "palace", conflicts_with = "palace")]
-    target: Option<Address>,
+    #[arg(value_parser = given, required_unless_present = "palace", conflicts_with = "palace")]
+    target: Option<Given>,
     /// The palace to verify
-    #[arg(long, value_parser = address, value_name = "TARGET")]
-    palace: Option<Address>,
+    #[arg(long, value_parser = given, value_name = "TARGET")]
+    palace: Option<Given>,
     /// The palace it is to be equal to
-    #[arg(long, value_parser = address, value_name = "SOURCE")]
-    against: Address,
+    #[arg(long, value_parser = given, value_name = "SOURCE")]
+    against: Given,
     /// Backend of the palace to verify, whatever lies there
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
     /// Backend of the palace it is to be equal to, whatever lies there
     #[arg(long, value_name = "NAME")]
     source_backend: Option<String>,
-    /// Compare only this collection of the source (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    collections: Vec<String>,
-    /// Collection A of the source is B in the target (repeatable)
-    #[arg(long = "rename-collection", value_name = "A=B", value_parser = renaming)]
-    renames: Vec<(String, String)>,
+    #[command(flatten)]
+    share: Share,
     /// Compare every row; this is what it does unless told otherwise
     #[arg(long, conflicts_with = "sample")]
     full: bool,
@@ -77,9 +73,8 @@ pub(super) struct Verify {
     /// Leave a receipt: this file, and a page beside it
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
-    /// Where locks are kept, of a repair [default: $XDG_STATE_HOME/palanquin]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateDirectory,
     /// JSON lines on standard output: how far it is, then the result
     #[arg(long)]
     pub(super) json: bool,
@@ -95,17 +90,14 @@ impl Verify {
         let Some(target) = self.target.as_ref().or(self.palace.as_ref()) else {
             return Err(Error::new(ErrorKind::InvalidRequest, "say which palace to verify"));
         };
-        let (source, _) = registry.found(&self.against, self.source_backend.as_deref())?;
-        let (target, _) = registry.found(target, self.backend.as_deref())?;
+        let (source, _) = registry.found(&registry.locate(&self.against)?, self.source_backend.as_deref())?;
+        let (target, _) = registry.found(&registry.locate(target)?, self.backend.as_deref())?;
         // Short enough to be typed again.
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
-        let spec = LinkSpec {
-            collections: self.collections.clone(),
-            renames: self.renames.iter().cloned().collect::<BTreeMap<_, _>>(),
-            ..LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str())
-        };
+        let spec = LinkSpec::new(LinkKind::Migrate, source.address.as_str(), target.address.as_str());
+        let spec = self.share.apply(spec)?;
         // A repair writes: no link may work on the target meanwhile.
-        let _lock = if self.repair { Some(LinkLock::acquire(&state(self.state.clone())?, &spec, &[])?) } else { None };
+        let _lock = if self.repair { Some(LinkLock::acquire(&self.state.path()?, &spec, &[])?) } else { None };
         let asked = Asked {
             sample: self.sample.map(|rows| SampleTaken { rows, seed }),
             documents_only: self.documents_only,
@@ -147,12 +139,5 @@ impl Verify {
             (self.delete_extra, "--delete-extra"),
         ];
         flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned()).collect()
-    }
-}
-
-fn renaming(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
-        _ => Err("say it as A=B: the name in the source, then the name in the target".to_owned()),
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn of(Verified { report, repaired }: &Verified) -> String {
     if let Some(repaired) = repaired {
         lines.push(format!("  repaired  {}", repair(repaired)));
     }
-    lines.extend(parity(report));
+    lines.extend(parity(report, &[]));
     if let Some(search) = &report.search {
         searches(search, &mut lines);
     }

@@ -54,7 +54,9 @@ pub(crate) fn watch_done(model: &mut Model) {
 
 /// When it closes by itself, if it does. A frozen view is being read, and maintenance is never cut off unasked.
 pub(crate) fn closes_at_ms(model: &Model) -> Option<i64> {
-    let busy = model.frozen.is_some() || matches!(model.overlay, Some(Overlay::Maintenance(_))) || maintains(model);
+    let busy = model.frozen.is_some()
+        || matches!(model.overlay, Some(Overlay::Maintenance(_) | Overlay::Cancel(_)))
+        || maintains(model);
     model.done_since_ms.filter(|_| !busy).map(|since| since + LAST_FRAME_MS)
 }
 

@@ -129,6 +129,7 @@ fn told(palace: &PalaceView, run: &MaintenanceRun) -> (String, Tone) {
             (format!("{} {status}{time} on {place}", run.kind), tone)
         }
         RunState::Failed { reason, .. } => (format!("{} failed: {reason}", run.kind), Tone::Bad),
-        RunState::Queued | RunState::Running { .. } => (String::new(), Tone::Plain),
+        RunState::Cancelled { .. } => (format!("{} cancelled{time} on {place}", run.kind), Tone::Plain),
+        RunState::Queued | RunState::Running { .. } | RunState::Cancelling => (String::new(), Tone::Plain),
     }
 }

@@ -1,5 +1,6 @@
 //! What the operator does: each act changes the model and says what is to be done outside.
 
+mod cancel;
 mod freeze;
 pub(crate) mod leave;
 pub(crate) mod maintain;
@@ -27,6 +28,7 @@ pub(crate) fn perform(model: &mut Model, act: Act) -> Vec<Cmd> {
         Act::Help => navigate::help(model),
         Act::Freeze => freeze::toggle(model),
         Act::Maintain => maintain::open(model),
+        Act::CancelRun => cancel::ask(model),
         Act::Ask => maintain::ask(model),
         Act::PauseOrResume => return pause::ask(model).into_iter().collect(),
         Act::Quit => return leave::ask(model),
@@ -44,6 +46,7 @@ pub(crate) fn perform(model: &mut Model, act: Act) -> Vec<Cmd> {
 fn say_yes(model: &mut Model) -> Vec<Cmd> {
     match model.overlay {
         Some(Overlay::Maintenance(_)) => maintain::run(model),
+        Some(Overlay::Cancel(_)) => cancel::send(model),
         _ => leave::confirm(model),
     }
 }
@@ -52,6 +55,7 @@ fn yes_has_the_focus(model: &Model) -> bool {
     match &model.overlay {
         Some(Overlay::Quit { yes }) => *yes,
         Some(Overlay::Maintenance(dialog)) => dialog.stage == Stage::Asking { yes: true },
+        Some(Overlay::Cancel(question)) => question.yes,
         Some(Overlay::Help { .. }) | None => false,
     }
 }
@@ -60,6 +64,7 @@ fn switch_button(model: &mut Model) {
     match &mut model.overlay {
         Some(Overlay::Quit { yes }) => *yes = !*yes,
         Some(Overlay::Maintenance(dialog)) => maintain::switch(dialog),
+        Some(Overlay::Cancel(question)) => question.yes = !question.yes,
         Some(Overlay::Help { .. }) | None => {}
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn link_progress(link: &LinkView) -> Option<u16> {
     let copied = || format::permille(link.rows_done, link.rows_total?).map(|share| share.min(999));
     match (&link.state, link.state.phase()) {
         (LinkState::Done { .. }, _) => Some(1000),
-        (_, Some(Phase::Live | Phase::CatchingUp)) => None,
+        (_, Some(Phase::Live | Phase::CatchingUp | Phase::Maintaining)) => None,
         (_, Some(Phase::Verifying)) => {
             let parity = link.parity.as_ref()?;
             let compared = parity.source_rows.saturating_add(parity.target_rows);

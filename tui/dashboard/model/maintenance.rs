@@ -1,5 +1,5 @@
 use super::{Model, Page, Panel};
-use palanquin_actors::board::{MaintenanceRun, PalaceView};
+use palanquin_actors::board::{MaintenanceRun, PalaceView, RunState};
 use palanquin_engine::contract::MaintenanceKind;
 
 /// A run that has ended stays at the top of its palace's page for so long.
@@ -35,6 +35,18 @@ impl MaintenanceDialog {
     pub(crate) fn kind(&self) -> MaintenanceKind {
         self.kinds[self.chosen.min(self.kinds.len() - 1)]
     }
+}
+
+/// The question before a run is cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CancelQuestion {
+    /// Address of the palace.
+    pub(crate) palace: String,
+    /// The run's number.
+    pub(crate) run: u64,
+    pub(crate) kind: String,
+    /// Whether "cancel it" has the focus and not "let it run".
+    pub(crate) yes: bool,
 }
 
 /// A run that was asked for and is not on the board yet.
@@ -74,6 +86,21 @@ impl Model {
     pub(crate) fn can_maintain(&self) -> bool {
         let kinds = self.palace_in_hand().is_some_and(|palace| !palace.maintenance_kinds.is_empty());
         kinds && self.maintenance_refusal().is_none()
+    }
+
+    /// The run that `x` would ask about: of the palace in hand the one being done, or else the first that waits. One that
+    /// is being cancelled already is none.
+    pub(crate) fn run_to_cancel(&self) -> Option<(&PalaceView, &MaintenanceRun)> {
+        let palace = self.palace_in_hand()?;
+        let runs = || palace.runs.iter();
+        let working = runs().find(|run| matches!(run.state, RunState::Running { .. }));
+        let run = working.or_else(|| runs().find(|run| run.state == RunState::Queued))?;
+        Some((palace, run))
+    }
+
+    /// Whether `x` would ask.
+    pub(crate) fn can_cancel(&self) -> bool {
+        self.run_to_cancel().is_some() && self.maintenance_refusal().is_none()
     }
 
     /// Runs of a palace that the operator asked for and that the board does not show yet.

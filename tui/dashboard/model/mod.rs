@@ -9,7 +9,9 @@ mod wake;
 
 pub(crate) use facts::{link_problem, link_progress, palace_identity, palace_problem, palace_rows};
 pub(crate) use history::History;
-pub(crate) use maintenance::{AskedRun, MaintenanceDialog, Stage, last_run, news_of_runs, runs_under_way};
+pub(crate) use maintenance::{
+    AskedRun, CancelQuestion, MaintenanceDialog, Stage, last_run, news_of_runs, runs_under_way,
+};
 pub(crate) use overlay::{Leaving, Overlay, Pending, Toast};
 pub(crate) use selection::Selection;
 
@@ -33,6 +35,8 @@ pub(crate) enum Place {
     Menu,
     /// The question before maintenance.
     Question,
+    /// The question before a maintenance run is cancelled.
+    Cancelling,
 }
 
 /// A part of the overview.
@@ -148,6 +152,7 @@ impl Model {
         match (&self.overlay, &self.page) {
             (Some(Overlay::Quit { .. }), _) => Place::Dialog,
             (Some(Overlay::Help { .. }), _) => Place::Help,
+            (Some(Overlay::Cancel(_)), _) => Place::Cancelling,
             (Some(Overlay::Maintenance(dialog)), _) => match dialog.stage {
                 Stage::Choosing => Place::Menu,
                 Stage::Asking { .. } => Place::Question,

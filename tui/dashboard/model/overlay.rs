@@ -1,4 +1,4 @@
-use super::MaintenanceDialog;
+use super::{CancelQuestion, MaintenanceDialog};
 use crate::dashboard::theme::Tone;
 use palanquin_actors::board::{Act, ActKind};
 
@@ -14,6 +14,7 @@ pub(crate) enum Overlay {
         yes: bool,
     },
     Maintenance(MaintenanceDialog),
+    Cancel(CancelQuestion),
 }
 
 /// The operator has confirmed; the links drain.

@@ -1,4 +1,6 @@
 use super::*;
+use palanquin_actors::board::{CaptureView, Round};
+use palanquin_engine::contract::CaptureLevel;
 use ratatui::style::{Color, Modifier};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (50, 12)];
@@ -117,6 +119,9 @@ fn a_maintenance_run_from_asked_to_ended() {
     check("maintain-noop", page, &options(), fixtures::a_run_with_nothing_to_do);
     check("maintain-already-running", page, &options(), fixtures::a_run_of_somebody_else);
     check("maintain-failed", page, &options(), fixtures::a_run_that_failed);
+    check("maintain-cancelled", page, &options(), fixtures::a_run_that_was_cancelled);
+    let cancel = |model: &mut Model| drop(press(model, &format!("{LANCE_PAGE} x")));
+    check("maintain-cancel-question", cancel, &options(), fixtures::a_run_with_a_total);
 }
 
 #[test]
@@ -168,7 +173,7 @@ fn ascii_only() {
 
 #[test]
 fn ascii_means_ascii() {
-    for keys in ["Tab", "Enter", "S-Tab Enter", "S-Tab j m", "S-Tab j m Enter", "?", "q"] {
+    for keys in ["Tab", "Enter", "S-Tab Enter", "S-Tab j m", "S-Tab j m Enter", "S-Tab j x", "?", "q"] {
         let options = Options { ascii: true, ..options() };
         let mut model = model_with(options, (120, 40), fixtures::a_run_that_ran());
         press(&mut model, keys);
@@ -268,4 +273,20 @@ fn the_focused_button_of_a_question_is_cancel() {
     let buffer = draw(&model);
     assert!(style_of(&buffer, "[N] cancel").1.contains(Modifier::REVERSED));
     assert!(!style_of(&buffer, "[y] run").1.contains(Modifier::REVERSED));
+}
+
+#[test]
+fn a_mirror_that_compares_shows_its_level_its_interval_and_its_last_round() {
+    let mut snapshot = fixtures::live();
+    let last_round = Some(Round { rows: 1_203_000, changes: 41, began_at_ms: NOW_MS - 95_000, took_ms: 61_000 });
+    let capture = CaptureView { level: CaptureLevel::Scan, interval_ms: Some(300_000), last_round };
+    change(&mut snapshot, 0, |link| link.capture = Some(capture));
+    let mut model = model_with(options(), (140, 40), snapshot);
+    let list = text(&model);
+    assert!(list.contains("capture scan every 5m 00s") && list.contains("1m 35s ago"), "{list}");
+    press(&mut model, "Enter");
+    let page = text(&model);
+    for part in ["scan every 5m 00s", "1,203,000 rows read in 1m 01s, 41 changes; begun 1m 35s ago"] {
+        assert!(page.contains(part), "{part:?} is not in {page}");
+    }
 }

@@ -223,6 +223,59 @@ fn runs_that_end_one_after_the_other_are_all_news() {
     assert!(text(&model).contains("Earlier maintenance 2"), "{}", text(&model));
 }
 
+fn cancels(run: u64) -> Vec<Cmd> {
+    vec![Cmd::Send(Command::CancelMaintenance { palace: fixtures::LANCE.into(), run })]
+}
+
+#[test]
+fn x_asks_before_the_run_under_way_is_cancelled_and_enter_lets_it_run() {
+    let mut model = model(fixtures::a_run_with_a_total());
+    assert_eq!(press(&mut model, &format!("{LANCE} x")), []);
+    let shown = text(&model);
+    assert!(shown.contains("Cancel compact on lance:/srv/palaces/ann.lance?"), "{shown}");
+    assert!(shown.contains("Now: compacting mempalace_drawers."), "{shown}");
+    assert_eq!(press(&mut model, "Enter"), []);
+    assert_eq!(model.overlay, None);
+    assert_eq!(press(&mut model, "x Esc x n x Tab Tab Enter"), []);
+    assert_eq!(press(&mut model, "x y"), cancels(1));
+    assert_eq!(press(&mut model, "x Tab Enter"), cancels(1));
+}
+
+#[test]
+fn a_run_that_is_cancelled_is_seen_to_its_end_and_x_goes_on_to_the_one_that_waits() {
+    let mut model = model(fixtures::a_run_is_queued());
+    assert_eq!(press(&mut model, &format!("{LANCE} Enter x y")), cancels(1));
+    assert_eq!(toast(&model), "cancelling reindex asked");
+    let mut cancelling = fixtures::a_run_is_queued();
+    change_lance(&mut cancelling, |palace| palace.runs[0].state = RunState::Cancelling);
+    send(&mut model, cancelling.clone());
+    assert!(text(&model).contains("cancelling  reindex"), "{}", text(&model));
+    assert_eq!(press(&mut model, "x y"), cancels(2), "the one that waits");
+    let reason = "by the operator, while indexing";
+    change_lance(&mut cancelling, |palace| {
+        palace.runs[0].state = RunState::Cancelled { reason: reason.into() };
+        palace.runs[0].ended_at_ms = Some(NOW_MS);
+    });
+    send(&mut model, cancelling);
+    let shown = text(&model);
+    assert!(shown.contains("cancelled  reindex") && shown.contains(reason), "{shown}");
+    assert!(toast(&model).starts_with("reindex cancelled in"), "{}", toast(&model));
+}
+
+#[test]
+fn x_says_why_there_is_nothing_to_cancel() {
+    let mut idle = model(fixtures::live());
+    assert_eq!(press(&mut idle, "x"), []);
+    assert_eq!(toast(&idle), "select a palace first");
+    assert_eq!(press(&mut idle, &format!("{LANCE} x")), []);
+    assert_eq!((toast(&idle), idle.overlay.as_ref()), ("no maintenance of this palace is under way", None));
+    assert!(!text(&idle).contains("x cancel run"), "the bar does not offer it");
+    let read_only = Options { read_only: true, ..options() };
+    let mut model = model_with(read_only, (80, 24), fixtures::a_run_with_a_total());
+    assert_eq!(press(&mut model, &format!("{LANCE} x y")), []);
+    assert!(toast(&model).contains("read-only"), "{}", toast(&model));
+}
+
 #[test]
 fn a_frozen_view_says_what_was_asked_all_the_same() {
     let mut model = model(fixtures::live());

@@ -61,12 +61,14 @@ fn heading(title: &str, lines: &mut Vec<Line<'static>>) {
 fn signs(theme: &Theme, width: usize, lines: &mut Vec<Line<'static>>) {
     let phase = Phase::Copying;
     let (reason, advice) = (String::new(), String::new());
-    let working = [Phase::Checking, Phase::Copying, Phase::Verifying, Phase::CatchingUp, Phase::Live];
+    let working =
+        [Phase::Checking, Phase::Copying, Phase::Verifying, Phase::Maintaining, Phase::CatchingUp, Phase::Live];
     let means = |state: &LinkState| match state {
         LinkState::Planned => "known, not begun",
         LinkState::Working { phase: Phase::Checking } => "opening and comparing both ends, planning",
         LinkState::Working { phase: Phase::Copying } => "copying rows",
         LinkState::Working { phase: Phase::Verifying } => "comparing both ends row by row",
+        LinkState::Working { phase: Phase::Maintaining } => "building the target's indexes",
         LinkState::Working { phase: Phase::CatchingUp } => "replaying what changed during the copy",
         LinkState::Working { phase: Phase::Live } => "following changes as they happen",
         LinkState::Paused { .. } => "stopped by the operator",
@@ -96,6 +98,8 @@ fn run_signs(theme: &Theme, width: usize, lines: &mut Vec<Line<'static>>) {
     let runs = [
         (RunState::Queued, "waits for the run before it"),
         (RunState::Running { step: None }, "being done; everything else goes on"),
+        (RunState::Cancelling, "being stopped, in the store too"),
+        (RunState::Cancelled { reason: String::new() }, "cancelled; nothing of it runs, the palace is whole"),
         (ended(MaintenanceStatus::Ran), "done, and durable"),
         (ended(MaintenanceStatus::Noop), "there was nothing to do"),
         (ended(MaintenanceStatus::AlreadyRunning), "another run held the work; this one did nothing"),

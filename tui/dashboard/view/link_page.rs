@@ -7,7 +7,9 @@ use crate::dashboard::format;
 use crate::dashboard::model::{Model, link_progress};
 use crate::dashboard::text;
 use crate::dashboard::theme::{Theme, Tone};
-use palanquin_actors::board::{ActStatus, LinkView};
+use crate::output;
+use crate::output::words;
+use palanquin_actors::board::{ActStatus, Limiter, LinkView};
 use palanquin_engine::link::{LinkId, LinkKind, LinkState, Phase};
 use ratatui::text::Line;
 
@@ -30,6 +32,10 @@ pub(super) fn lines(model: &Model, id: &LinkId, width: usize) -> Vec<Line<'stati
     }
     if link.parity.is_some() {
         parity(link, &mut page);
+    }
+    if let Some(view) = &link.maintenance {
+        page.heading("Maintenance");
+        page.value("running", &output::plain::maintenance(view), Tone::Plain);
     }
     if !link.findings.is_empty() {
         palace_page::findings(&link.findings, &mut page);
@@ -121,6 +127,26 @@ fn copy(model: &Model, link: &LinkView, page: &mut PageText) {
     }
     let credit = format!("{} of {} in use", format::bytes(link.credit_used), format::bytes(link.credit_total));
     page.value("credit", &credit, Tone::Plain);
+    if let Some(limiter) = link.limiter {
+        page.value("pace set by", pace(limiter), Tone::Plain);
+    }
+    if link.dead_letters > 0 {
+        let words = format!("{} set aside", format::counted(link.dead_letters, "row"));
+        page.value("dead letters", &words, Tone::Bad);
+    }
+    if link.converted > 0 {
+        page.value("converted", &format::counted(link.converted, "row"), Tone::Warn);
+    }
+}
+
+fn pace(limiter: Limiter) -> &'static str {
+    match limiter {
+        Limiter::Source => "the source",
+        Limiter::Target => "the target",
+        Limiter::RowsPerSecond => "the limit of rows per second",
+        Limiter::BytesPerSecond => "the limit of bytes per second",
+        Limiter::SourceLatency => "the source's latency, above its limit",
+    }
 }
 
 fn rates(model: &Model, link: &LinkView, page: &mut PageText) {
@@ -135,6 +161,13 @@ fn rates(model: &Model, link: &LinkView, page: &mut PageText) {
 
 fn changes(model: &Model, link: &LinkView, page: &mut PageText) {
     page.heading("Changes");
+    if let Some(capture) = &link.capture {
+        page.value("capture", &words::captured(capture), Tone::Plain);
+        if let Some(round) = &capture.last_round {
+            let began = format::ago(round.began_at_ms, model.shown_now_ms());
+            page.value("last round", &format!("{}; begun {began}", words::round(round)), Tone::Plain);
+        }
+    }
     match &link.lag {
         Some(figure) => {
             let (words, tone) = progress::lag(model, figure, &page.theme);

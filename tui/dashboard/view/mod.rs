@@ -46,6 +46,7 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Overlay::Help { scroll }) => help::draw(model, *scroll, frame),
         Some(Overlay::Quit { yes }) => confirm::draw(model, *yes, frame),
         Some(Overlay::Maintenance(dialog)) => maintenance::draw(model, dialog, frame),
+        Some(Overlay::Cancel(question)) => maintenance::draw_cancel(model, question, frame),
         None => {}
     }
     toast::draw(model, frame);

@@ -5,6 +5,7 @@ use crate::dashboard::acts::pause::word;
 use crate::dashboard::format;
 use crate::dashboard::model::{Model, link_progress};
 use crate::dashboard::theme::{Theme, Tone};
+use crate::output::{plain, words};
 use palanquin_actors::board::{ActKind, ActStatus, Lag, LinkView};
 use palanquin_engine::link::{LinkState, Phase};
 
@@ -47,6 +48,10 @@ pub(super) fn eta_or_lag(model: &Model, link: &LinkView, theme: &Theme) -> (Stri
         }
         (LinkState::Working { .. }, Some(lag)) if follows => {
             let trend = theme.trend(lag.trend);
+            // Between two rounds nobody knows what has changed.
+            if let Some(round) = link.capture.as_ref().and_then(|capture| capture.last_round) {
+                return (format::ago(round.began_at_ms, model.shown_now_ms()), Tone::Plain);
+            }
             if lag.rows == 0 {
                 return ("up to date".to_owned(), Tone::Good);
             }
@@ -164,9 +169,16 @@ pub(super) fn note(model: &Model, link: &LinkView, hidden: Hidden, theme: &Theme
                 parts.push((format!("{compared}/{total} rows of both ends compared"), Tone::Plain));
             }
         }
+        LinkState::Working { phase: Phase::Maintaining } => {
+            parts.push(("both ends are equal".to_owned(), Tone::Good));
+            parts.extend(link.maintenance.as_ref().map(|view| (plain::maintenance(view), Tone::Plain)));
+        }
         LinkState::Working { phase: Phase::CatchingUp | Phase::Live } => {
             parts.extend(link.lag.as_ref().map(|figure| lag(model, figure, theme)));
             parts.push((format!("{} applied", format::counted(link.changes_applied, "change")), Tone::Dim));
+            parts.extend(
+                link.capture.as_ref().map(|capture| (format!("capture {}", words::captured(capture)), Tone::Dim)),
+            );
         }
         LinkState::Done { verified } => {
             let verdict = link.parity.as_ref().and_then(|parity| parity.verdict.clone());

@@ -1,5 +1,6 @@
 use super::{finding, size};
 use crate::connection::{DATABASE, Database};
+use crate::layout::quarantine::{Quarantine, quarantines};
 use crate::writer_lock;
 use palanquin_engine::contract::{Finding, Severity};
 use std::path::Path;
@@ -13,38 +14,30 @@ const DAY: u64 = 86_400;
 pub(super) fn findings(database: &Database) -> Vec<Finding> {
     let home = std::env::home_dir();
     let lock = home.and_then(|home| lock_holder(&home, database.folder()));
-    [quarantines(database), leftover(database, "journal"), leftover(database, "wal"), lock]
+    [set_aside(database), leftover(database, "journal"), leftover(database, "wal"), lock]
         .into_iter()
         .flatten()
         .collect()
 }
 
-/// `<segment>.drift-…` and `<segment>.corrupt-…`: indexes that MemPalace set aside, with vectors in them.
-fn quarantines(database: &Database) -> Option<Finding> {
+/// Indexes that MemPalace set aside, with vectors in them.
+fn set_aside(database: &Database) -> Option<Finding> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-    let (mut count, mut bytes, mut made) = (0, 0, Vec::new());
-    for entry in std::fs::read_dir(database.folder()).ok()?.flatten() {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let (segment, rest) = name.split_once('.').unwrap_or_default();
-        let Some(stamp) = rest.strip_prefix("drift-").or(rest.strip_prefix("corrupt-")) else { continue };
-        if uuid::Uuid::parse_str(segment).is_err() {
-            continue;
-        }
-        count += 1;
-        made.extend(seconds_of(stamp));
-        let files = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
-        bytes += files.filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>();
-    }
+    let found = quarantines(database.folder()).ok().filter(|found| !found.is_empty())?;
+    let bytes = found.iter().map(Quarantine::bytes).sum::<u64>();
+    let made: Vec<u64> = found.iter().filter_map(Quarantine::made_at).collect();
     let age = |made: Option<&u64>| made.map_or("unknown".to_owned(), |made| days(now.saturating_sub(*made)));
     let ages = match (age(made.iter().min()), age(made.iter().max())) {
         (oldest, newest) if oldest == newest => oldest,
         (oldest, newest) => format!("{newest} to {oldest}"),
     };
     let summary = format!(
-        "MemPalace has set {count} vector index(es) aside, {} in all, {ages} old; their vectors are not read",
+        "MemPalace has set {} vector index(es) aside, {} in all, {ages} old; their vectors are not read unless asked for \
+         with --salvage",
+        found.len(),
         size(bytes)
     );
-    (count > 0).then(|| finding(Severity::Warning, "quarantined_index", summary))
+    Some(finding(Severity::Warning, "quarantined_index", summary))
 }
 
 fn days(seconds: u64) -> String {
@@ -53,22 +46,6 @@ fn days(seconds: u64) -> String {
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
     }
-}
-
-/// Seconds since the epoch of a `YYYYmmdd-HHMMSS`, which is in a time zone that nobody knows.
-fn seconds_of(stamp: &str) -> Option<u64> {
-    let (date, time) = stamp.get(..15)?.split_once('-')?;
-    let number =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-    let (year, month, day) = (number(date.get(..4)?)?, number(date.get(4..6)?)?, number(date.get(6..8)?)?);
-    let (hour, minute, second) = (number(time.get(..2)?)?, number(time.get(2..4)?)?, number(time.get(4..6)?)?);
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days since the epoch, with years that begin in March.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    Some(days.checked_sub(719_468)? * DAY + hour * 3600 + minute * 60 + second)
 }
 
 fn leftover(database: &Database, kind: &str) -> Option<Finding> {
@@ -89,19 +66,4 @@ pub(super) fn lock_holder(home: &Path, folder: &Path) -> Option<Finding> {
     let holder = writer_lock::holder(home, folder)?;
     let summary = format!("{holder} holds MemPalace's lock on the palace: nobody else can write to it meanwhile");
     Some(finding(Severity::Info, "writer_lock_held", summary))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_in_a_quarantines_name_is_read() {
-        assert_eq!(seconds_of("19700101-000001"), Some(1));
-        assert_eq!(seconds_of("20260301-120000"), Some(1_772_366_400));
-        assert_eq!(seconds_of("20240229-000000.2"), Some(1_709_164_800));
-        for stamp in ["", "20260301", "2026-301-120000", "20261301-120000", "+2026030-120000", "日本語日本"] {
-            assert_eq!(seconds_of(stamp), None, "{stamp}");
-        }
-    }
 }

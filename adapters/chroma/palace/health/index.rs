@@ -1,14 +1,12 @@
 use super::{finding, size};
 use crate::catalog::Entry;
-use crate::palace::figures::{Figures, WithoutVector};
+use crate::palace::figures::{Figures, REACHABLE, WithoutVector};
 use palanquin_engine::contract::{Finding, Severity};
 
 /// Chroma's `link_lists.bin` outgrowing its vectors this often is the known runaway growth; MemPalace's own bound.
 const LINK_LISTS_RATIO: u64 = 10;
 /// Link lists of this size are none, whatever the vectors.
 const LINK_LISTS_ABSURD: u64 = 100 << 30;
-/// Thresholds up to this one are reached by a palace in use.
-const REACHABLE: u64 = 10_000;
 
 /// What the figures of a collection tell.
 pub(super) fn findings(entry: &Entry, figures: &Figures) -> Vec<Finding> {
@@ -56,7 +54,8 @@ fn without_vector(entry: &Entry, figures: &Figures) -> Option<Finding> {
         figures.elements(),
         figures.queued_vectors
     );
-    (count > 0).then(|| finding(Severity::Error, "rows_without_vector", summary))
+    let found = finding(Severity::Error, "rows_without_vector", summary);
+    (count > 0).then(|| Finding { rows: figures.lacking.clone(), ..found })
 }
 
 /// An index that is full and was not enlarged.
@@ -72,8 +71,16 @@ fn capped(entry: &Entry, figures: &Figures) -> Option<Finding> {
 }
 
 fn link_lists(entry: &Entry, figures: &Figures) -> Option<Finding> {
-    let ((links, space), data) = figures.link_lists.zip(figures.data)?;
     let name = &entry.name;
+    if figures.link_lists.is_none() && figures.settled && figures.elements() > 0 {
+        let summary = format!(
+            "{name}: link_lists.bin is missing and the index has {} elements: Chroma cannot open it, and its vectors are \
+             read here all the same",
+            figures.elements()
+        );
+        return Some(finding(Severity::Error, "link_lists_missing", summary));
+    }
+    let ((links, space), data) = figures.link_lists.zip(figures.data)?;
     if links == 0 && figures.settled && figures.elements() > 0 {
         let summary = format!(
             "{name}: link_lists.bin is empty and the index has {} elements: Chroma crashes when it opens it, and its \

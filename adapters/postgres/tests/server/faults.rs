@@ -234,6 +234,43 @@ async fn hostile_names_are_names_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn names_of_any_length_and_script_are_kept_and_those_that_fall_together_are_refused() {
+    let database = Database::new().await;
+    let backend = backend(database.options());
+    let long = "n".repeat(5_000);
+    let namespaces = ["日本語 🙂", "\u{202e}évil\t\n", "%s $1 {} \\ ' \"", &long, " ", "__", "-"];
+    let mut first_of: std::collections::BTreeMap<String, &str> = std::collections::BTreeMap::new();
+    let client = database.client().await;
+    for (n, namespace) in namespaces.into_iter().enumerate() {
+        let reference = PalaceRef { id: long.clone(), local_path: None, namespace: Some(namespace.into()) };
+        let opened = backend.open(&reference, OpenMode::Create.into()).await;
+        let rows = client.query("SELECT prefix, namespace FROM palanquin_palaces", &[]).await.unwrap();
+        for row in &rows {
+            let prefix: String = row.get(0);
+            assert!(prefix.is_ascii() && prefix.len() < 120, "{prefix}");
+            first_of.entry(prefix).or_insert(namespace);
+        }
+        match opened {
+            Ok(palace) => {
+                let drawers = palace.create_collection(&spec("mempalace_drawers", 4)).await.unwrap();
+                let given = numbered(n as u32..n as u32 + 2, 4);
+                drawers.apply(batch(&given), WriteMode::Append).await.unwrap();
+                let again = backend.open(&reference, OpenMode::Read.into()).await.unwrap();
+                let found = again.collection("mempalace_drawers").await.unwrap();
+                assert_eq!(rows_of(found.as_ref()).await, given, "{namespace:?}");
+            }
+            // Those of which nothing is left but the word for a namespace without a letter.
+            Err(refused) => {
+                assert_eq!(refused.kind(), ErrorKind::InvalidRequest, "{namespace:?}: {refused}");
+                assert!(refused.what().contains("choose another name"), "{refused}");
+            }
+        }
+    }
+    let kept: Vec<&str> = first_of.into_values().collect();
+    assert_eq!(kept.len(), 4, "{kept:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_a_missing_server_are_told_without_the_password() {
     let database = Database::new().await;
     let unreachable = "postgresql://ada:s3cret@127.0.0.1:1/memory".to_owned();

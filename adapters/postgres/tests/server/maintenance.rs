@@ -88,13 +88,54 @@ async fn compacting_with_an_index_rebuilds_it_frees_dead_rows_and_tells_how_far_
     let told = told.lock().unwrap().clone();
     assert!(told.iter().any(|doing| doing.contains("rebuilding")), "{told:?}");
     assert!(told.iter().any(|doing| doing.contains("vacuuming mempalace_drawers")), "{told:?}");
+    // A few dead rows are cleaned out of the index: building it anew would take longer.
+    drawers.delete(&Selection::ids([numbered(700..701, 8)[0]["id"].as_str().unwrap()])).await.unwrap();
+    let few = palace.run_maintenance(kind::COMPACT, &Progress::unheard()).await.unwrap();
+    assert_eq!(few.stats["mempalace_drawers"]["rebuilt_indexes"].as_array().map(Vec::len), Some(0), "{few:?}");
     let state = palace.maintenance_state().await.unwrap();
     let drawers_state = &state["mempalace_drawers"];
     assert_eq!(drawers_state["vector_indexes"][0]["valid"], true, "{drawers_state}");
+    for age in ["seconds_since_vacuum", "seconds_since_analyze", "transactions_since_freeze"] {
+        assert!(drawers_state[age].as_u64().is_some(), "{age}: {drawers_state}");
+    }
+    assert!(
+        state["server"]["freezes_by_itself_after"].as_u64() > state["server"]["transactions_since_freeze"].as_u64()
+    );
     assert!(
         drawers_state["last_vacuum"].is_string() && drawers_state["table_bytes"].as_u64() > Some(0),
         "{drawers_state}"
     );
+}
+
+#[tokio::test]
+async fn an_index_that_is_being_built_is_told_with_its_phase_and_is_no_finding() {
+    let database = Database::new().await;
+    let (palace, client, table) = filled(&database).await;
+    // A build waits for older transactions, for as long as those last.
+    let mut other = database.client().await;
+    let older = other.transaction().await.unwrap();
+    older.batch_execute(&format!("DELETE FROM \"{table}\" WHERE false")).await.unwrap();
+    let builder = database.client().await;
+    let statement =
+        format!("CREATE INDEX CONCURRENTLY operators ON \"{table}\" USING hnsw (embedding vector_cosine_ops)");
+    let building = tokio::spawn(async move { builder.batch_execute(&statement).await });
+    let waits = "SELECT count(*) FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'";
+    let mut asked = 0;
+    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        asked += 1;
+        assert!(asked < 100_000, "it never waits");
+        tokio::task::yield_now().await;
+    }
+    let state = palace.maintenance_state().await.unwrap();
+    let index = &state["mempalace_drawers"]["vector_indexes"][0];
+    assert!(index["building"].as_str().is_some_and(|phase| phase.contains("waiting")), "{index}");
+    assert_eq!(index["valid"], false);
+    assert!(names_of_findings(palace.as_ref()).await.is_empty());
+    let other_run = palace.run_maintenance(kind::REINDEX, &Progress::unheard()).await.unwrap();
+    assert_eq!(other_run.status, MaintenanceStatus::Noop, "another session is at it: {other_run:?}");
+    older.rollback().await.unwrap();
+    building.await.unwrap().unwrap();
+    assert_eq!(indexes(&client).await, [("operators".to_owned(), true)]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A server of one test's own, to be stopped and started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub(crate) struct OwnServer {
@@ -12,6 +12,33 @@ impl OwnServer {
     pub(crate) fn start() -> Self {
         let directory = script(&["scratch"]);
         let dsn = script(&["start", &directory, "18"]);
+        Self { directory, dsn }
+    }
+
+    /// One with a file system of its own, of that size, for tablespaces, and where that is; `None` where none can be
+    /// mounted. It is gone with the server.
+    pub(crate) fn with_a_small_disk(size: &str) -> Option<(Self, String)> {
+        let directory = script(&["scratch"]);
+        let disk = format!("{directory}/disk");
+        std::fs::create_dir(&disk).unwrap();
+        let mount = r#"owner=$(if [ "$(id -u)" = 0 ]; then id -u nobody; else id -u; fi) && \
+                       mount -t tmpfs -o "size=$1,uid=$owner,mode=700" palanquin-test "$2" || exit 99; \
+                       exec "$3" start "$4" 18"#;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", mount, "sh", size, &disk]).arg(path()).arg(&directory);
+        let output = command.stdin(Stdio::null()).output().ok()?;
+        if !output.status.success() {
+            std::fs::remove_dir_all(&directory).ok();
+            return None;
+        }
+        let dsn = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        Some((Self { directory, dsn }, disk))
+    }
+
+    /// A read replica of this one, which streams from it.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = script(&["scratch"]);
+        let dsn = script(&["standby", &directory, &self.directory]);
         Self { directory, dsn }
     }
 
@@ -37,10 +64,13 @@ impl Drop for OwnServer {
     }
 }
 
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres.sh")
+}
+
 fn script(arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres.sh");
     // What an acknowledgement promises must hold without luck.
-    let mut command = Command::new(script);
+    let mut command = Command::new(path());
     command.args(arguments).env("PALANQUIN_TEST_FSYNC", "on").stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().expect("tests/postgres.sh runs");
     assert!(output.status.success(), "tests/postgres.sh {arguments:?}");

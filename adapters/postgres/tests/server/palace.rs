@@ -25,7 +25,11 @@ pub(crate) async fn palace(options: PostgresOptions, id: &str) -> Arc<dyn Palace
 }
 
 pub(crate) async fn drawers(options: PostgresOptions, dimension: u32) -> Arc<dyn Collection> {
-    palace(options, "palace").await.create_collection(&spec("mempalace_drawers", dimension)).await.unwrap()
+    drawers_of(palace(options, "palace").await.as_ref(), dimension).await
+}
+
+pub(crate) async fn drawers_of(palace: &dyn Palace, dimension: u32) -> Arc<dyn Collection> {
+    palace.create_collection(&spec("mempalace_drawers", dimension)).await.unwrap()
 }
 
 pub(crate) fn numbered(range: std::ops::Range<u32>, width: usize) -> Vec<Value> {

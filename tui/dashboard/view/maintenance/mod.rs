@@ -1,11 +1,13 @@
-//! Maintenance on the screen: [`menu`] and [`question`] lie over it, [`runs`] is what has been asked for, is under way and
+//! Maintenance on the screen: [`menu`], [`question`] and [`cancel`] lie over it, [`runs`] is what has been asked for, is under way and
 //! has ended, on the page of a palace; [`word`] says it in a few words where there is little room.
 
+mod cancel;
 mod menu;
 mod question;
 mod runs;
 mod word;
 
+pub(super) use cancel::draw as draw_cancel;
 pub(super) use runs::{earlier, news};
 pub(super) use word::brief;
 

@@ -68,6 +68,10 @@ fn write(model: &Model, run: &MaintenanceRun, after: Option<&str>, page: &mut Pa
         RunState::Queued => {}
         RunState::Running { step: None } => said("it has not told a step yet", Tone::Dim, page),
         RunState::Running { step: Some(step) } => progress(step, page),
+        RunState::Cancelling => said("it is being stopped, in the store too", Tone::Dim, page),
+        RunState::Cancelled { reason } => {
+            said(&format!("{reason}; nothing of it runs any more, and the palace is whole"), Tone::Plain, page);
+        }
         RunState::Ended { status, stats } => {
             match status {
                 MaintenanceStatus::Ran => {}
@@ -100,13 +104,13 @@ fn when(model: &Model, run: &MaintenanceRun, after: Option<&str>, wide: bool) ->
             let waits = after.map(|kind| format!("; begins when {kind} has ended")).unwrap_or_default();
             format!("for {}{waits}", lasted(run.asked_at_ms, now_ms))
         }
-        (RunState::Running { .. }, began, _) => {
+        (RunState::Running { .. } | RunState::Cancelling, began, _) => {
             format!("for {}{asked}", lasted(began.unwrap_or(run.asked_at_ms), now_ms))
         }
         (_, Some(began), Some(ended)) => {
             format!("{}, took {}{asked}", format::ago(ended, now_ms), took(began, ended))
         }
-        (RunState::Failed { .. }, None, Some(ended)) => {
+        (RunState::Failed { .. } | RunState::Cancelled { .. }, None, Some(ended)) => {
             format!("{}, before it began{asked}", format::ago(ended, now_ms))
         }
         (_, None, Some(ended)) => format!("{}{asked}", format::ago(ended, now_ms)),

@@ -53,8 +53,8 @@ fn beside(model: &Model, run: &MaintenanceRun) -> String {
             Some(total) => format!(" {}/{}", format::count(step.done), format::count(total)),
             None => String::new(),
         },
-        RunState::Queued | RunState::Running { step: None } => String::new(),
-        RunState::Ended { .. } | RunState::Failed { .. } => {
+        RunState::Queued | RunState::Running { step: None } | RunState::Cancelling => String::new(),
+        RunState::Ended { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => {
             run.ended_at_ms.map_or(String::new(), |at_ms| format!(" {}", format::ago(at_ms, model.shown_now_ms())))
         }
     }

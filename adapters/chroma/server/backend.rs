@@ -1,0 +1,102 @@
+use super::client::{Client, ServerOptions};
+use super::names::database_of;
+use super::palace::{Addressed, ServerPalace};
+use async_trait::async_trait;
+use palanquin_engine::contract::{
+    Backend, Capabilities, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
+    PalaceRef, Purpose, Result, SpecVersion, token,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Palaces on one Chroma server. A palace's namespace is its tenant, its id its database.
+pub struct ChromaServerBackend {
+    descriptor: Descriptor,
+    client: Client,
+}
+
+impl ChromaServerBackend {
+    /// No I/O (§2.6); the server is spoken to when a palace is opened.
+    pub fn new(options: ServerOptions) -> Self {
+        let descriptor = Descriptor {
+            name: "chroma_server",
+            spec_version: SpecVersion::CURRENT,
+            capabilities: Capabilities::of([
+                token::EMBEDDINGS_IN,
+                token::EMBEDDINGS_PASSTHROUGH,
+                token::EMBEDDINGS_OUT,
+                token::METADATA_FILTERS,
+                token::RANGE_FILTERS,
+                token::MIGRATION_EXPORT,
+                token::REQUIRES_EXTERNAL_SERVICE,
+                token::SERVER_MODE,
+                token::NAMESPACE_ISOLATION,
+            ]),
+            maintenance_kinds: &[],
+            metrics: &[Metric::L2, Metric::Cosine, Metric::Ip],
+            capture: None,
+            fidelity: Fidelity::Ulp,
+            conversions: &[],
+            readers: 2,
+            // The server writes one batch of a collection after the other.
+            writers: 1,
+        };
+        Self { descriptor, client: Client::new(options) }
+    }
+
+    fn addressed(&self, palace: &PalaceRef) -> Addressed {
+        let database = database_of(palace, &self.client.options().tenant);
+        Addressed { client: self.client.clone(), shown: palace.to_string(), database }
+    }
+}
+
+#[async_trait]
+impl Backend for ChromaServerBackend {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, _: &Path) -> bool {
+        false
+    }
+
+    async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
+        let addressed = self.addressed(palace);
+        let opened = open(addressed, options.mode).await.map_err(|error| error.in_palace(palace))?;
+        Ok(Arc::new(opened))
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        let Addressed { client, database, .. } = self.addressed(palace);
+        let version = match client.version().await {
+            Ok(version) => version,
+            Err(error) => return vec![Check::fails("server", error.what(), error.advice())],
+        };
+        let mut checks = vec![Check::passes("server", format!("it answers, with version {version} of its API"))];
+        checks.push(match client.has_database(&database.tenant, &database.name).await {
+            Ok(true) => Check::passes("database", format!("{} is there", database.name)),
+            Ok(false) if purpose == Purpose::Target => {
+                Check::passes("database", format!("{} would be made", database.name))
+            }
+            Ok(false) => Check::fails(
+                "database",
+                format!("tenant {} has no database {}", database.tenant, database.name),
+                "Check the address: ?tenant= and &database= name them.",
+            ),
+            Err(error) => Check::fails("database", error.what(), error.advice()),
+        });
+        checks
+    }
+}
+
+async fn open(addressed: Addressed, mode: OpenMode) -> Result<ServerPalace> {
+    let (client, database) = (&addressed.client, &addressed.database);
+    if !client.has_database(&database.tenant, &database.name).await? {
+        if mode != OpenMode::Create {
+            let detail = format!("tenant {} has no database {}", database.tenant, database.name);
+            return Err(Error::new(ErrorKind::PalaceNotFound, detail));
+        }
+        client.make_database(&database.tenant, &database.name).await?;
+    }
+    Ok(ServerPalace::new(addressed, mode))
+}

@@ -1,0 +1,108 @@
+//! `--overwrite`: what an earlier run has left, however it ended, is never taken for the answer to a new one.
+
+use palanquin_engine::link::{LinkKind, LinkSpec};
+use palanquin_tests::{Finished, Program, Scratch, python, read_lance};
+use std::path::{Path, PathBuf};
+
+const DIFFERENT: i32 = 5;
+
+/// A target with the closets alone, a source, and the place the copy is made at.
+struct World {
+    scratch: Scratch,
+    source: PathBuf,
+    target: PathBuf,
+    staging: PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let (source, target) = (scratch.palace(), scratch.path("target"));
+        let old = Program::migrate(&source, &target, &scratch.path("another-state"));
+        assert_eq!(old.arg("--collection").arg("mempalace_closets").run().code, Some(0));
+        let spec = LinkSpec::new(LinkKind::Migrate, at("chroma", &source), at("lance", &target));
+        let staging = target.with_file_name(format!("target.palanquin-new-{}", spec.id()));
+        Self { source, staging, target, scratch }
+    }
+
+    /// Makes and verifies the copy beside the target, as a run that is cut off before the exchange does.
+    fn stage(&self) {
+        let run = Program::migrate(&self.source, &self.staging, &self.scratch.path("state")).run();
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    }
+
+    fn overwrite(&self) -> Finished {
+        Program::migrate(&self.source, &self.target, &self.scratch.path("state")).arg("--overwrite").run()
+    }
+
+    /// Adds to the source.
+    fn write(&self) {
+        let written =
+            python().arg("make").arg(&self.source).args(["--rows", "40", "--seed", "later"]).output().unwrap();
+        assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    }
+
+    #[track_caller]
+    fn assert_holds(&self, rows: usize) {
+        assert_eq!(read_lance(&self.target).len(), rows);
+        assert!(!self.staging.exists() || rows == 40);
+    }
+}
+
+fn at(backend: &str, path: &Path) -> String {
+    let parent = path.parent().unwrap().canonicalize().unwrap();
+    format!("{backend}:{}", parent.join(path.file_name().unwrap()).display())
+}
+
+#[test]
+fn a_verified_copy_that_was_left_beside_the_target_is_compared_again_and_takes_its_place() {
+    let world = World::new();
+    world.stage();
+    world.assert_holds(40);
+    let run = world.overwrite();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("verifying") && !run.stdout.contains("-> copying"), "{}", run.stdout);
+    world.assert_holds(2_452);
+}
+
+#[test]
+fn a_copy_that_was_left_beside_the_target_is_not_put_in_place_once_the_source_has_changed() {
+    let world = World::new();
+    world.stage();
+    world.write();
+    let run = world.overwrite();
+    assert_eq!(run.code, Some(DIFFERENT), "{}{}", run.stdout, run.stderr);
+    world.assert_holds(40);
+    let again = world.overwrite();
+    assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
+    world.assert_holds(2_492);
+}
+
+#[test]
+fn a_copy_that_was_put_in_place_by_a_run_that_was_cut_off_after_it_is_not_the_answer_to_the_next() {
+    let world = World::new();
+    world.stage();
+    // The exchange, and the end of the process before it could forget the link.
+    let old = world.scratch.path("old");
+    std::fs::rename(&world.target, &old).unwrap();
+    std::fs::rename(&world.staging, &world.target).unwrap();
+    std::fs::rename(&old, &world.staging).unwrap();
+    world.write();
+    let run = world.overwrite();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("-> copying"), "{}", run.stdout);
+    world.assert_holds(2_492);
+}
+
+#[test]
+fn a_target_that_was_set_aside_by_a_run_that_was_cut_off_is_put_back_until_the_copy_is_compared() {
+    let world = World::new();
+    world.stage();
+    world.write();
+    let aside = world.staging.with_added_extension("old");
+    std::fs::rename(&world.target, &aside).unwrap();
+    let run = world.overwrite();
+    assert_eq!(run.code, Some(DIFFERENT), "{}{}", run.stdout, run.stderr);
+    world.assert_holds(40);
+    assert!(!aside.exists());
+}

@@ -1,0 +1,124 @@
+use super::super::once;
+use super::Chosen;
+use crate::exit_code::Exit;
+use crate::format::counted;
+use crate::output;
+use crate::registry::Registry;
+use clap::Args;
+use palanquin_actors::PalaceSource;
+use palanquin_config::{Address, Found};
+use palanquin_engine::contract::{ChangeBatch, Collection, Error, ErrorKind, OpenMode, Palace, Result, WriteMode};
+use palanquin_engine::journal::{Claim, DeadLetter, Journal, LinkLock, SqliteJournal};
+use palanquin_engine::link::{CollectionPlan, SetAside};
+use palanquin_engine::rows::convert;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Convert nothing: a row the target could hold only converted stays a dead letter
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What became of the letters.
+#[derive(Default)]
+struct Retried {
+    arrived: u64,
+    converted: u64,
+    refused: Vec<SetAside>,
+}
+
+impl Retry {
+    pub(super) fn run(self) -> Result<Exit> {
+        let state = self.chosen.state.path()?;
+        let journal = self.chosen.state.journal()?;
+        let work = async {
+            let (link, letters) = self.chosen.find(&journal).await?;
+            let _lock = LinkLock::acquire(&state, &link.spec, &[])?;
+            let claim = journal.claim(&link.spec).await?;
+            let address: Address = link.spec.target.parse().map_err(|error: palanquin_config::AddressError| {
+                Error::new(ErrorKind::InvalidRequest, error.to_string()).in_palace(&link.spec.target)
+            })?;
+            let target = Registry::new().target(&Found::from(address))?;
+            let palace = target.backend.open(&target.palace, OpenMode::Write.into()).await?;
+            let mut retried = Retried::default();
+            for letter in letters {
+                let about = letter.about;
+                let whole = journal.dead_letter(&claim.link, &about.collection, &about.id).await?;
+                if let Some(letter) = whole {
+                    self.one(&journal, &claim, (&target, palace.as_ref()), letter, &mut retried).await?;
+                }
+            }
+            Ok(retried)
+        };
+        let Some(retried) = once::run(work)? else {
+            output::complain("interrupted; what has arrived is no dead letter any more");
+            return Ok(Exit::Interrupted);
+        };
+        output::print(&format!("{} arrived, {} converted", counted(retried.arrived, "row"), retried.converted));
+        for about in &retried.refused {
+            output::print(&format!("still refused: {:?} of {}: {}", about.id, about.collection, about.detail));
+        }
+        Ok(if retried.refused.is_empty() { Exit::Verified } else { Exit::Halted })
+    }
+
+    /// Writes one row; it is durable before it stops being a dead letter.
+    async fn one(
+        &self,
+        journal: &SqliteJournal,
+        claim: &Claim,
+        (target, palace): (&PalaceSource, &dyn Palace),
+        letter: DeadLetter,
+        retried: &mut Retried,
+    ) -> Result<()> {
+        let about = &letter.about;
+        let (planned, collection) = collection(claim, target, palace, &about.collection).await?;
+        let row = letter
+            .to_batch(planned.spec.dimension)
+            .map_err(|error| Error::new(ErrorKind::DimensionMismatch, error.to_string()).of_row(&about.id))?;
+        let conversions = if self.strict { &[] } else { target.backend.descriptor().conversions };
+        let converted = convert(&row, conversions)
+            .map_err(|error| Error::new(ErrorKind::Internal, "a dead letter").with_source(error))?;
+        let refused = match converted.refused.first() {
+            Some((_, why)) => Some((*why).to_owned()),
+            None => match collection.apply(ChangeBatch::upserts(converted.rows), WriteMode::Upsert).await {
+                Err(error) if matches!(error.kind(), ErrorKind::RowRefused | ErrorKind::DimensionMismatch) => {
+                    Some(error.what())
+                }
+                applied => applied.map(|_| None)?,
+            },
+        };
+        if let Some(detail) = refused {
+            retried.refused.push(SetAside { detail, ..about.clone() });
+            return Ok(());
+        }
+        let made: Vec<_> = converted.changed.iter().map(|(_, conversion)| (*conversion, about.id.clone())).collect();
+        journal.note_converted(&claim.link, claim.epoch, &about.collection, &made).await?;
+        journal.release(&claim.link, claim.epoch, &about.collection, std::slice::from_ref(&about.id)).await?;
+        retried.arrived += 1;
+        retried.converted += u64::from(!made.is_empty());
+        Ok(())
+    }
+}
+
+/// The collection the link made in the target, and no other of its name.
+async fn collection<'a>(
+    claim: &'a Claim,
+    target: &PalaceSource,
+    palace: &dyn Palace,
+    name: &str,
+) -> Result<(&'a CollectionPlan, Arc<dyn Collection>)> {
+    let planned = claim.plan.iter().flat_map(|plan| &plan.collections).find(|planned| planned.source_name() == name);
+    let Some(planned) = planned else {
+        let detail = "the link has no plan for it";
+        return Err(Error::new(ErrorKind::CursorExpired, detail).in_palace(&target.address).in_collection(name));
+    };
+    let collection = palace.collection(&planned.spec.name).await?;
+    if collection.info().await?.incarnation.as_ref() != Some(&planned.spec.incarnation) {
+        let error = Error::new(ErrorKind::CursorExpired, "it is another collection than the one the link made");
+        return Err(error.in_palace(&target.address).in_collection(&planned.spec.name));
+    }
+    Ok((planned, collection))
+}
