@@ -186,12 +186,12 @@ impl LinkActor {
             }
             News::Converted(rows) => self.account.conversions = rows,
             News::Compared { end, rows } => self.sight.compared(end, rows),
-            News::Found(finding) => self.sight.found(finding),
-            News::Maintaining { kind, step } => self.sight.maintenance = Some(MaintenanceView { kind, step }),
             News::Inconclusive(report) => {
                 self.sight.concluded(&report);
                 self.report = Some(report);
             }
+            News::Found(finding) => self.sight.found(finding),
+            News::Maintaining { kind, step } => self.sight.maintenance = Some(MaintenanceView { kind, step }),
             News::CaughtUp => {}
         }
     }
@@ -308,8 +308,8 @@ impl LinkActor {
             let (rows, bytes) = own.fold((0, 0), |(rows, bytes), (.., at)| (rows + at.rows, bytes + at.bytes));
             let CollectionSpec { name, dimension, metric, identity, .. } = planned.spec.clone();
             Carried {
-                target_name: self.setup.spec.target_name(&name).to_owned(),
-                name,
+                name: planned.source_name().to_owned(),
+                target_name: name,
                 rows,
                 bytes,
                 dimension,

@@ -166,8 +166,13 @@ fn account(account: &Account, page: &mut Page) {
         let what = format!("{} rows: {}{}", converted.count, converted.conversion, ids(&converted.ids));
         page.item(&converted.collection, what);
     }
-    if account.conversions.is_empty() {
-        page.point("nothing: no conversion was made");
+    if account.conversions.is_empty() && account.salvaged.is_empty() {
+        page.point("nothing: no conversion was made, no vector salvaged");
+    }
+    for salvaged in &account.salvaged {
+        let doubt = if salvaged.is_current { "" } else { ", which may be older than the rows" };
+        let found = format!("{} rows were given a vector found in {}{doubt}", salvaged.count, salvaged.origin);
+        page.item(&salvaged.collection, format!("{found}{}", ids(&salvaged.ids)));
     }
     page.heading("Rows set aside");
     for letter in &account.dead_letters {

@@ -36,7 +36,7 @@ fn a_migration_leaves_a_receipt_that_says_what_was_checked_and_what_was_not_and_
     assert!(said["bytes"].as_u64().unwrap() > 2_452 * 384 * 4, "{said}");
     let phases: Vec<&str> =
         said["account"]["phases"].as_array().unwrap().iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    assert_eq!(phases, ["checking", "copying", "verifying"]);
+    assert_eq!(phases, ["checking", "copying", "verifying", "maintaining"]);
     assert!(said["not_checked"].as_array().unwrap().len() >= 3, "{said}");
 
     let shown = receipt("show", &document);

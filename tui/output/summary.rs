@@ -94,7 +94,7 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
     out
 }
 
-/// What a comparison found, and what it did not look at; differences that were set aside say so.
+/// What a comparison found, and what it did not look at. Rows that were set aside are named as such.
 pub(crate) fn parity(report: &ParityReport, letters: &[SetAside]) -> Vec<String> {
     let mut lines = Vec::new();
     for collection in &report.collections {

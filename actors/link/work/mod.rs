@@ -55,12 +55,12 @@ pub(super) enum News {
     WithoutVector { collection: usize, ids: Vec<String> },
     /// So many rows of one end have been compared.
     Compared { end: End, rows: u64 },
+    /// The comparison was finished and nothing can be concluded from it; a failure follows.
+    Inconclusive(Arc<ParityReport>),
     /// Something the operator should look at.
     Found(Finding),
     /// Maintenance after the copy: which kind is run, and how far it is.
     Maintaining { kind: &'static str, step: Option<MaintenanceStep> },
-    /// The comparison was finished and nothing can be concluded from it; a failure follows.
-    Inconclusive(Arc<ParityReport>),
 }
 
 /// How work ended, if it did not fail.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// `Busy` if nothing could be concluded because an end was changed meanwhile; the report is told before that.
 pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     let setup = &desk.setup;
-    let pairs: Vec<_> = prepared.pairs.iter().map(|pair| compared(desk, pair)).collect();
+    let pairs: Vec<_> = prepared.pairs.iter().map(compared).collect();
     let passes_through = setup.target.capabilities.has(token::EMBEDDINGS_PASSTHROUGH);
     let vectors = match passes_through {
         true => Criterion::between(setup.source.fidelity, setup.target.fidelity),
@@ -34,11 +34,11 @@ pub(super) async fn run(desk: &Desk, prepared: &Prepared) -> Result<Done> {
     Ok(Done::Verified(Arc::new(report)))
 }
 
-/// A collection on both ends, its source as the target is to hold it.
-fn compared(desk: &Desk, pair: &super::Pair) -> Compared {
+/// A collection on both ends.
+fn compared(pair: &super::Pair) -> Compared {
     Compared {
         name: pair.name.clone(),
-        target_name: desk.setup.spec.target_name(&pair.name).to_owned(),
+        target_name: pair.target_name.clone(),
         source: Arc::clone(&pair.as_copied),
         target: Arc::clone(&pair.target),
     }

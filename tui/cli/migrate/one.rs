@@ -57,14 +57,14 @@ impl Migration {
             replaces = session.wait(exchange.replaced())?;
         }
         let options = LinkOptions { maintain: !no_maintenance, ..workshop.options() };
-        let ends = (source.clone(), wanted.clone());
+        let from = source.clone();
         session.start_link(StartLink { spec: spec.clone(), source, target, options, replaces, lock: Some(lock) })?;
-        let leave = |end: &LinkEnd, exit| receipt.leave(&state, &spec, (&ends.0, &ends.1), (end, exit));
+        let leave = |end: &LinkEnd, exit| receipt.leave(&state, &spec, (&from, &wanted), (end, exit));
         // A copy beside its target is none of it before they have changed places.
+        let is_beside = exchange.is_some();
         let (exit, end) =
-            session.show_until_ended(face, &spec, |end, exit| if exchange.is_none() { leave(end, exit) } else { None });
+            session.show_until_ended(face, &spec, |end, exit| if is_beside { None } else { leave(end, exit) });
         let rows = end.as_ref().map_or(0, |end| end.rows);
-        let is_exchanged = exchange.is_some();
         let exit = match exchange {
             Some(_) if exit == Exit::Verified && rows == 0 => {
                 // An empty copy proves nothing that would justify removing what is there.
@@ -78,7 +78,7 @@ impl Migration {
             }
             _ => exit,
         };
-        if is_exchanged && let Some(left) = end.as_ref().and_then(|end| leave(end, exit)) {
+        if is_beside && let Some(left) = end.as_ref().and_then(|end| leave(end, exit)) {
             output::note(face, &left);
         }
         session.close();

@@ -61,7 +61,10 @@ impl Ends {
                 return Err(Error::new(ErrorKind::CollectionNotInitialized, detail).in_palace(&source.address));
             }
         }
-        let filter = spec.filter.as_ref().map_or(Ok(Filter::All), Filter::parse)?;
+        let filter = match &spec.filter {
+            Some(clause) => Filter::parse(clause)?,
+            None => Filter::All,
+        };
         let is_wanted = |info: &CollectionInfo| spec.collections.is_empty() || spec.collections.contains(&info.name);
         let mut ends = Self {
             source,
@@ -90,19 +93,18 @@ impl Ends {
         } else {
             ends.left_out.push("collections other than those asked for".to_owned());
         }
-        if !filter.is_all() {
-            ends.left_out.push("rows of the source that do not pass the filter".to_owned());
+        if spec.filter.is_some() {
+            ends.left_out.push("rows that do not pass the filter".to_owned());
         }
         Ok(ends)
     }
 
-    /// A collection on both ends, its source as the target is to hold it.
+    /// A collection on both ends; its source as the target is to hold it.
     async fn pair(&self, name: &str, target_name: &str, filter: &Filter) -> Result<Compared> {
-        let source = self.source.palace.collection(name).await?;
         Ok(Compared {
             name: name.to_owned(),
             target_name: target_name.to_owned(),
-            source: as_copied(source, filter, self.target.conversions),
+            source: as_copied(self.source.palace.collection(name).await?, filter, self.target.conversions),
             target: self.target.palace.collection(target_name).await?,
         })
     }
