@@ -1,11 +1,13 @@
 use crate::connection::{Dsn, Server, Timeouts, Variables};
 use crate::error::Place;
+use crate::feed;
 use crate::layout::{Names, marker};
 use crate::maintenance;
 use crate::palace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Descriptor, Fidelity, Metric, OpenOptions, Palace, PalaceRef, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, Descriptor, Fidelity, Metric, OpenMode, OpenOptions, Palace, PalaceRef,
+    Purpose, Result, Slot, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -94,6 +96,23 @@ impl PostgresBackend {
     }
 }
 
+impl PostgresBackend {
+    fn opening(&self, palace: &PalaceRef, options: OpenOptions) -> Result<palace::Opening> {
+        let place = Place::palace(palace);
+        let names = Names::of(palace, self.options.namespace.as_deref(), self.options.shared_namespace.as_deref());
+        let names = names.map_err(|error| place.name(error))?;
+        Ok(palace::Opening {
+            names,
+            local_path: palace.local_path.clone(),
+            mode: options.mode,
+            server: self.server.clone(),
+            index_memory_mib: self.options.index_memory_mib,
+            place,
+            consumer: options.consumer,
+        })
+    }
+}
+
 fn descriptor() -> Descriptor {
     Descriptor {
         name: "postgres",
@@ -108,13 +127,15 @@ fn descriptor() -> Descriptor {
             token::RANGE_FILTERS,
             token::SERVER_SIDE_INDEXES,
             token::MIGRATION_EXPORT,
+            token::CHANGE_FEED,
+            token::SYNC,
             token::REQUIRES_EXTERNAL_SERVICE,
             token::SERVER_MODE,
             token::NAMESPACE_ISOLATION,
         ]),
         maintenance_kinds: maintenance::KINDS,
         metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
-        capture: None,
+        capture: Some(CaptureLevel::Log),
         fidelity: Fidelity::Exact,
     }
 }
@@ -130,18 +151,32 @@ impl Backend for PostgresBackend {
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
+        Ok(Arc::new(self.opening(palace, options)?.open().await?))
+    }
+
+    async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
+        if purpose != Purpose::Followed {
+            return Vec::new();
+        }
+        let opened = async { self.opening(palace, OpenMode::Read.into())?.open().await };
+        match opened.await {
+            Ok(palace) => feed::preflight(&palace.0).await,
+            Err(error) => vec![Check::fails("change_log", error.what(), error.advice())],
+        }
+    }
+
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
         let place = Place::palace(palace);
-        let names = Names::of(palace, self.options.namespace.as_deref(), self.options.shared_namespace.as_deref());
-        let names = names.map_err(|error| place.name(error))?;
-        let opening = palace::Opening {
-            names,
-            local_path: palace.local_path.clone(),
-            mode: options.mode,
-            server: self.server.clone(),
-            index_memory_mib: self.options.index_memory_mib,
-            place,
-        };
-        Ok(Arc::new(opening.open().await?))
+        let session = self.server.session().await.map_err(|error| place.name(error))?;
+        feed::slots(&session).await.map_err(|error| place.sql("could not list the replication slots", error))
+    }
+
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        feed::drop_slot(&self.server, &Place::palace(palace), name).await
+    }
+
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        feed::release(&self.server, &Place::palace(palace), consumer).await
     }
 
     async fn close_palace(&self, _palace: &PalaceRef) -> Result<()> {

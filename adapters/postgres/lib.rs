@@ -5,6 +5,7 @@
 //! * `layout`: the names and shapes MemPalace gives its tables, its files beside them, and the record we keep of both.
 //! * `read`, `write`: rows by binary COPY, selections and searches in SQL; `filter` says what SQL can say of a filter.
 //! * `maintenance`: vacuum, statistics, the vector index; what the operator is told of a palace's condition.
+//! * `feed`: the change log, by logical decoding.
 //! * `error`: the one place that reads SQLSTATEs.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout))]
 
@@ -12,6 +13,7 @@ mod backend;
 mod collection;
 mod connection;
 mod error;
+mod feed;
 mod filter;
 mod layout;
 mod maintenance;

@@ -28,6 +28,21 @@ pub struct Ending {
     pub at_ms: i64,
 }
 
+/// A link as the journal knows it, whoever works on it.
+#[derive(Clone, Debug)]
+pub struct KnownLink {
+    /// The link.
+    pub link: LinkId,
+    /// What was asked for.
+    pub spec: LinkSpec,
+    /// The plan, if one was stored.
+    pub plan: Option<Plan>,
+    /// How far it has gone.
+    pub positions: Positions,
+    /// How it ended, if it did.
+    pub ending: Option<Ending>,
+}
+
 /// Durable state of links. What a call has answered survives a crash of the machine.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
@@ -51,6 +66,9 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Records how it ended.
     async fn end(&self, link: &LinkId, epoch: u64, ending: &Ending) -> Result<(), JournalError>;
+
+    /// Every link, by id. Takes over none of them.
+    async fn links(&self) -> Result<Vec<KnownLink>, JournalError>;
 
     /// Forgets a link, its plan and its positions.
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;

@@ -1,8 +1,9 @@
 use super::JournalError;
-use crate::link::LinkSpec;
+use crate::link::{LinkId, LinkSpec};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// The right of one process to work on a link and to write to its target; given back when dropped, and by the operating
 /// system when the process dies.
@@ -27,6 +28,44 @@ impl LinkLock {
             files.push(lock(state, &format!("target-{}.lock", &hash[..12]), || format!("target {target}"))?);
         }
         Ok(Self { _files: files })
+    }
+}
+
+/// When a link was last worked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// When that began.
+    pub began: SystemTime,
+    /// The process that does it now.
+    pub pid: Option<String>,
+}
+
+impl LastRun {
+    /// What the link's lock below `state` tells; `None` if nobody has ever worked on it. The
+    /// lock is held for a moment, in which a run that begins finds it taken.
+    ///
+    /// # Errors
+    /// If the lock cannot be looked at.
+    pub fn of(state: &Path, link: &LinkId) -> Result<Option<Self>, JournalError> {
+        let path = state.join("locks").join(format!("link-{link}.lock"));
+        let io = |source| JournalError::Io { path: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        let began = file.metadata().and_then(|metadata| metadata.modified()).map_err(io)?;
+        // Shared, so that two who look do not take each other for the one who works.
+        let pid = match file.try_lock_shared() {
+            Ok(()) => None,
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(io)?;
+                Some(pid.trim().to_owned())
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        };
+        Ok(Some(Self { began, pid }))
     }
 }
 
@@ -73,7 +112,12 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+        let id = spec("a").id();
+        let pid = LastRun::of(state.path(), &id).unwrap().unwrap().pid;
+        assert_eq!(pid, Some(std::process::id().to_string()));
+        assert_eq!(LastRun::of(state.path(), &LinkId("none".into())).unwrap(), None);
         drop(held);
+        assert_eq!(LastRun::of(state.path(), &id).unwrap().unwrap().pid, None);
         LinkLock::acquire(state.path(), &spec("b"), &[]).unwrap();
     }
 }

@@ -8,7 +8,7 @@ mod error;
 mod lock;
 mod sqlite;
 
-pub use claim::{Claim, Ending, Journal};
+pub use claim::{Claim, Ending, Journal, KnownLink};
 pub use error::JournalError;
-pub use lock::LinkLock;
+pub use lock::{LastRun, LinkLock};
 pub use sqlite::SqliteJournal;

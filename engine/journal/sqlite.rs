@@ -1,4 +1,4 @@
-use super::{Claim, Ending, Journal, JournalError};
+use super::{Claim, Ending, Journal, JournalError, KnownLink};
 use crate::contract::Cursor;
 use crate::link::{LinkId, LinkSpec, Plan, Position, Positions};
 use async_trait::async_trait;
@@ -214,6 +214,23 @@ impl Journal for SqliteJournal {
         .await
     }
 
+    async fn links(&self) -> Result<Vec<KnownLink>, JournalError> {
+        self.transact(|transaction| {
+            let mut links = Vec::new();
+            let mut statement = transaction.prepare("SELECT id, spec, plan, ending FROM link ORDER BY id")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let link = LinkId(row.get(0)?);
+                let spec: String = row.get(1)?;
+                let spec = serde_json::from_str(&spec).map_err(|source| Refusal::Unreadable("a link", source))?;
+                let (plan, ending) = (parsed("a plan", row.get(2)?)?, parsed("an ending", row.get(3)?)?);
+                links.push(KnownLink { spec, plan, positions: positions(transaction, &link)?, ending, link });
+            }
+            Ok(links)
+        })
+        .await
+    }
+
     async fn forget(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError> {
         let link = link.clone();
         self.transact(move |transaction| {
@@ -256,6 +273,9 @@ mod tests {
         assert_eq!(again.positions.partition(0, 1), at("m", 5));
         assert_eq!(again.positions.feed(0), Some(&Cursor("c".into())));
         assert_eq!(again.ending, None);
+        let known = SqliteJournal::open(state.path()).unwrap().links().await.unwrap();
+        assert_eq!((known.len(), &known[0].link, &known[0].spec), (1, &first.link, &spec()));
+        assert_eq!((&known[0].plan, known[0].positions.partition(0, 1)), (&Some(plan()), at("m", 5)));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod mirror;
 mod output;
 mod plan;
 mod postgres;
+mod postgres_feed;
 mod real_palace;
 mod reference;
 mod terminal;

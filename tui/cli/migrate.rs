@@ -60,7 +60,7 @@ impl Migrate {
         };
         let Opened { journal, lock, mut session } = self.workshop.open(&spec, &[&wanted.address])?;
         if self.restart {
-            session.wait(restart::forget(&journal, &spec, &target))?;
+            session.wait(restart::forget(&journal, &spec, &source, &target))?;
         }
         if let Some(exchange) = &exchange
             && session.wait(overwrite::take_up(&journal, &spec, &wanted, &target, exchange))?

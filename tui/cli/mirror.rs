@@ -1,5 +1,5 @@
 use super::workshop::{Opened, Workshop, ends};
-use super::{Face, address};
+use super::{Face, address, restart};
 use crate::exit_code::Exit;
 use clap::Args;
 use palanquin_actors::StartLink;
@@ -19,6 +19,9 @@ pub(super) struct Mirror {
     /// Follow only this collection (repeatable)
     #[arg(long = "collection", value_name = "NAME")]
     collections: Vec<String>,
+    /// Begin anew: remove what an interrupted run copied, and forget its plan and positions
+    #[arg(long)]
+    restart: bool,
     #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
@@ -33,7 +36,10 @@ impl Mirror {
             collections: self.collections,
             ..LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str())
         };
-        let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
+        let Opened { journal, lock, mut session } = self.workshop.open(&spec, &[])?;
+        if self.restart {
+            session.wait(restart::forget(&journal, &spec, &source, &target))?;
+        }
         let options = self.workshop.options();
         session.start_link(StartLink { spec: spec.clone(), source, target, options, lock: Some(lock) })?;
         let (exit, _) = session.show_until_ended(self.face.choose(), &spec);

@@ -6,6 +6,7 @@ mod demo;
 mod freeze;
 mod history;
 mod inspect;
+mod links;
 mod maintain;
 mod migrate;
 mod mirror;
@@ -14,9 +15,11 @@ mod overwrite;
 mod palace;
 mod plan;
 mod restart;
+mod slots;
 mod workshop;
 
 pub(crate) use inspect::Inspection;
+pub(crate) use links::Listed;
 pub(crate) use plan::MigrationPlan;
 
 use crate::exit_code::{Exit, TABLE};
@@ -60,6 +63,12 @@ enum Command {
     History(history::History),
     /// Keep MemPalace from writing to a Chroma palace, as for a cutover, until stopped; reading goes on
     Freeze(freeze::Freeze),
+    /// The links this machine's journal knows, and forgetting one
+    #[command(after_help = TABLE)]
+    Links(links::Links),
+    /// What a palace's server keeps of its log for those who follow it, and dropping that
+    #[command(after_help = TABLE)]
+    Slots(slots::Slots),
     /// The backends there are: capabilities, maintenance kinds, how changes are captured
     Backends(backends::Backends),
     /// See it work: a sample palace is copied, then mirrored while it changes, in a scratch directory
@@ -126,6 +135,8 @@ pub(crate) fn run() -> Exit {
         Command::Maintain(maintain) => (lines(maintain.json), maintain.run()),
         Command::Freeze(freeze) => (output::Face::Plain, freeze.run()),
         Command::Palace(palace) => (output::Face::Plain, palace.run()),
+        Command::Links(links) => (links.face(), links.run()),
+        Command::Slots(slots) => (slots.face(), slots.run()),
         Command::Backends(backends) => (lines(backends.json), backends.run()),
     };
     ended.unwrap_or_else(|error| {

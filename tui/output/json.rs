@@ -1,11 +1,12 @@
-use crate::cli::{Inspection, MigrationPlan};
+use crate::cli::{Inspection, Listed, MigrationPlan};
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
 use palanquin_engine::contract::{
     Capabilities, CaptureLevel, Descriptor, Error, Fidelity, Finding, LogEntry, MaintenanceKind, MaintenanceResult,
-    MaintenanceStep, Metric,
+    MaintenanceStep, Metric, Slot,
 };
+use palanquin_engine::link::LinkId;
 use palanquin_engine::parity::ParityReport;
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ enum Content<'a> {
     Backend { backend: Described<'a> },
     Plan { plan: &'a MigrationPlan },
     LogEntry { entry: &'a LogEntry },
+    Slot { slot: &'a Slot, link: Option<&'a LinkId> },
+    Link { link: &'a Listed<'a> },
     Note { text: &'a str },
     Error { exit_code: u8, name: &'static str, message: String, advice: &'static str },
 }
@@ -103,6 +106,15 @@ pub(crate) fn plan(plan: &MigrationPlan) -> String {
 
 pub(crate) fn log_entry(entry: &LogEntry) -> String {
     line(Content::LogEntry { entry })
+}
+
+/// A slot, and the link it is kept for if the journal knows it.
+pub(crate) fn slot(slot: &Slot, link: Option<&LinkId>) -> String {
+    line(Content::Slot { slot, link })
+}
+
+pub(crate) fn link(link: &Listed<'_>) -> String {
+    line(Content::Link { link })
 }
 
 pub(crate) fn note(text: &str) -> String {

@@ -16,6 +16,7 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) positions: Positions,
     pub(crate) pairs: Vec<Pair>,
+    pub(crate) source: Arc<dyn Palace>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -35,7 +36,9 @@ impl Prepared {
 /// is stored.
 pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let setup = &desk.setup;
-    let source = connect(&setup.source.actor, OpenMode::Read, true).await?;
+    // A source that keeps its log for those who follow it keeps it under the link's name.
+    let consumer = (setup.spec.kind == LinkKind::Mirror).then(|| setup.id.to_string());
+    let source = open(&setup.source.actor, Connect { mode: OpenMode::Read, fresh: true, consumer }).await?;
     desk.heartbeat.beat();
     let there = match connect(&setup.target.actor, OpenMode::Write, true).await {
         Ok(target) => Some(target),
@@ -66,13 +69,17 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let target = connect(&setup.target.actor, OpenMode::Create, false).await?;
     let pairs = open_pairs(desk, &claim, &plan, source.as_ref(), target.as_ref()).await?;
     compare_identities(desk, &pairs).await?;
-    let prepared = Prepared { epoch: claim.epoch, plan, positions: claim.positions, pairs };
+    let prepared = Prepared { epoch: claim.epoch, plan, positions: claim.positions, pairs, source };
     Ok(if desk.is_stopping() { Done::Stopped } else { Done::Checked(Arc::new(prepared)) })
 }
 
 /// The palace, opened anew if `fresh`: what was exchanged under an open connection is then noticed.
 pub(super) async fn connect(actor: &Addr<PalaceActor>, mode: OpenMode, fresh: bool) -> Result<Arc<dyn Palace>> {
-    actor.send(Connect { mode, fresh }).await.unwrap_or_else(|error: MailboxError| {
+    open(actor, Connect { mode, fresh, consumer: None }).await
+}
+
+async fn open(actor: &Addr<PalaceActor>, connect: Connect) -> Result<Arc<dyn Palace>> {
+    actor.send(connect).await.unwrap_or_else(|error: MailboxError| {
         Err(Error::new(ErrorKind::Unavailable, "the palace's actor does not answer").with_source(error))
     })
 }

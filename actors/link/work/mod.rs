@@ -1,15 +1,18 @@
 //! The work of a link, one file per phase; each is a task of the shared runtime that reports to the link's actor.
 //!
 //! [`check`] opens both ends and makes or takes up the plan; [`copy`] carries partitions; [`follow`] carries changes, and
-//! [`level`] compares every row where the feed has lost its place;
+//! [`level`] compares every row where the feed has lost its place; [`joined`] makes commits of a feed's batches, and
+//! [`whole`] fetches rows of which a feed tells only a part;
 //! [`verify`] compares both ends; [`record`] leaves the migration's record in the target. Work stops at the next durable position when its shift says so.
 
 mod check;
 mod copy;
 mod follow;
+mod joined;
 mod level;
 mod record;
 mod verify;
+mod whole;
 
 use super::crew::Shift;
 use super::setup::LinkSetup;

@@ -133,6 +133,11 @@ impl Server {
         self.connector.open(false).await
     }
 
+    /// How sessions are connected, for a connection of another kind.
+    pub(crate) async fn ready(&self) -> Result<&(tokio_postgres::Config, MakeRustlsConnect)> {
+        self.connector.ready().await
+    }
+
     /// Stops what runs on a session, if the server still listens.
     pub(crate) async fn cancel(&self, token: tokio_postgres::CancelToken) {
         let Ok((_, tls)) = self.connector.ready().await else { return };

@@ -1,6 +1,7 @@
 use super::{Handle, PostgresPalace};
 use crate::connection::{Server, Session};
 use crate::error::Place;
+use crate::feed::Feed;
 use crate::layout::marker::{self, Standing};
 use crate::layout::registry::{self, PalaceRecord};
 use crate::layout::{Names, Relation, Schema};
@@ -27,6 +28,8 @@ pub(crate) struct Opening {
     pub(crate) server: Server,
     pub(crate) index_memory_mib: Option<u32>,
     pub(crate) place: Place,
+    /// Who follows it.
+    pub(crate) consumer: Option<String>,
 }
 
 impl Opening {
@@ -67,7 +70,9 @@ impl Opening {
             }
             self.make_directory().await?;
         }
+        let feed = |consumer: &String| Arc::new(Feed::new(consumer, &self.server, &schema));
         Ok(Handle(Arc::new(PostgresPalace {
+            feed: self.consumer.as_ref().map(feed),
             registered: AtomicBool::new(schema.has_registry),
             names: self.names,
             schema,

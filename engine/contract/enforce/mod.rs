@@ -10,7 +10,7 @@ mod palace;
 #[cfg(test)]
 mod tests;
 
-use super::{Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, token};
+use super::{Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, token};
 use async_trait::async_trait;
 use gate::{Gate, Gates};
 use identity::Warned;
@@ -108,6 +108,18 @@ impl Backend for Enforced {
             warned: self.warned.clone(),
         };
         Ok(Arc::new(EnforcedPalace::new(opened, standing)))
+    }
+
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
+        self.backend.slots(palace).await
+    }
+
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        self.backend.drop_slot(palace, name).await
+    }
+
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        self.backend.release(palace, consumer).await
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

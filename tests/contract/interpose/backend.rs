@@ -1,7 +1,7 @@
 use super::Between;
 use super::palace::InterposedPalace;
 use async_trait::async_trait;
-use palanquin_engine::contract::{Backend, Descriptor, OpenOptions, Palace, PalaceRef, Result};
+use palanquin_engine::contract::{Backend, Descriptor, OpenOptions, Palace, PalaceRef, Result, Slot};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +30,18 @@ impl Backend for InterposedBackend {
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
         let behind = self.between.open(self.behind.as_ref(), palace, options).await?;
         Ok(Arc::new(InterposedPalace { behind, between: Arc::clone(&self.between) }))
+    }
+
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
+        self.behind.slots(palace).await
+    }
+
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        self.behind.drop_slot(palace, name).await
+    }
+
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        self.behind.release(palace, consumer).await
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

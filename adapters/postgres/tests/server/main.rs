@@ -5,6 +5,7 @@
 #[path = "../database.rs"]
 mod database;
 mod faults;
+mod feed;
 mod maintenance;
 mod mempalace;
 mod own_server;

@@ -6,13 +6,20 @@ use std::process::{Command, Stdio};
 pub(crate) struct OwnServer {
     directory: String,
     dsn: String,
+    settings: Vec<String>,
 }
 
 impl OwnServer {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With settings of its own, as `name=value`.
+    pub(crate) fn with(settings: &[&str]) -> Self {
         let directory = script(&["scratch"]);
-        let dsn = script(&["start", &directory, "18"]);
-        Self { directory, dsn }
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let dsn = started(&directory, &settings);
+        Self { directory, dsn, settings }
     }
 
     pub(crate) fn dsn(&self) -> String {
@@ -26,7 +33,7 @@ impl OwnServer {
 
     /// On the same port.
     pub(crate) fn restart(&self) {
-        assert_eq!(script(&["start", &self.directory, "18"]), self.dsn);
+        assert_eq!(started(&self.directory, &self.settings), self.dsn);
     }
 }
 
@@ -35,6 +42,11 @@ impl Drop for OwnServer {
         self.stop("immediate");
         std::fs::remove_dir_all(&self.directory).ok();
     }
+}
+
+fn started(directory: &str, settings: &[String]) -> String {
+    let arguments = ["start", directory, "18"].into_iter().chain(settings.iter().map(String::as_str));
+    script(&arguments.collect::<Vec<_>>())
 }
 
 fn script(arguments: &[&str]) -> String {
