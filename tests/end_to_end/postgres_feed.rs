@@ -143,7 +143,7 @@ impl OwnServer {
     }
 
     fn started(&self) -> String {
-        script(&[&["start", &self.directory, "18"], &self.settings[..]].concat())
+        script(&[&["start", self.directory.as_str(), "18"][..], &self.settings[..]].concat())
     }
 
     fn stop(&self, how: &str) {
@@ -201,7 +201,12 @@ fn a_server_that_is_restarted_under_the_mirror_is_followed_on() {
     wait_until_live(&lines);
     for (seed, how) in ["fast", "immediate"].into_iter().enumerate() {
         let mut writer = mirrored.writer().args(["--seconds", "60", "--seed", &seed.to_string()]).stderr(Stdio::null()).spawn().unwrap();
-        wait_for(&lines, "changes arrive", |line| line["link"]["lag"]["rows"].as_i64().is_some_and(|rows| rows > 0));
+        let applied = std::cell::Cell::new(None);
+        wait_for(&lines, "changes arrive", |line| {
+            let now = line["link"]["changes_applied"].as_u64();
+            let before = applied.replace(applied.get().or(now));
+            now.zip(before).is_some_and(|(now, before)| now > before + 20)
+        });
         own.stop(how);
         // It loses its server too.
         writer.wait().unwrap();

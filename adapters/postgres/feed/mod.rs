@@ -30,7 +30,12 @@ use position::{Log, Lsn, Position};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use stream::Stream;
+use tokio::time::Instant;
+
+/// How long a stream is kept that nobody asks for.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// The log of one palace, for one consumer.
 pub(crate) struct Feed {
@@ -49,6 +54,10 @@ struct State {
     /// Where the slot begins, if it was made here.
     made: Option<Lsn>,
     stream: Option<Stream>,
+    /// When it was last asked for anything.
+    used: Option<Instant>,
+    /// Whether somebody sees to it that an idle stream is let go of.
+    watched: bool,
     /// The tables that are followed.
     tables: BTreeMap<u32, Followed>,
     /// Tables whose last place is no longer in the log: following them begins anew.
@@ -70,6 +79,10 @@ impl State {
         self.tables.values_mut().for_each(|table| table.read = None);
     }
 
+    fn used(&mut self) {
+        self.used = Some(Instant::now());
+    }
+
     /// Follows the tables of these positions too.
     fn take_up(&mut self, positions: impl IntoIterator<Item = Position>) {
         for Position { table, lsn, .. } in positions {
@@ -86,6 +99,27 @@ impl State {
             self.expired.insert(table);
         }
     }
+}
+
+/// Lets go of the stream once nobody has asked for it for a while: whoever stops the server would wait for a reader that
+/// confirms nothing. It is begun again when it is asked for.
+fn leave_when_idle(state: &Arc<tokio::sync::Mutex<State>>) {
+    let state = Arc::downgrade(state);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(IDLE / 2).await;
+            let Some(state) = state.upgrade() else { return };
+            // Somebody reads.
+            let Ok(mut state) = state.try_lock() else { continue };
+            if state.used.is_none_or(|used| used.elapsed() > IDLE) {
+                state.stop();
+            }
+            if state.stream.is_none() {
+                state.watched = false;
+                return;
+            }
+        }
+    });
 }
 
 impl Feed {

@@ -1,5 +1,6 @@
 use super::position::{Log, Lsn, Position};
-use super::{Feed, Followed, State, requirements, slot, stream};
+use super::slot::{self, Now};
+use super::{Feed, Followed, State, requirements, stream};
 use crate::connection::{Server, Session};
 use crate::error::Place;
 use crate::palace::{PostgresPalace, Standing, standings};
@@ -21,18 +22,35 @@ impl Feed {
     pub(crate) async fn head(&self, palace: &PostgresPalace, standing: &Standing, place: &Place) -> Result<FeedHead> {
         let mut state = self.state.lock().await;
         let table = u32::try_from(standing.relation.oid).unwrap_or_default();
+        let found = self.find(&mut state, palace, table, place).await;
+        if found.is_err() {
+            // A server that is being stopped waits for those who read its log, as long as they do.
+            state.stop();
+        }
+        let (log, lsn) = found?;
+        Ok(FeedHead { cursor: Position { log, table, lsn }.cursor(), changed_at_ms: None })
+    }
+
+    async fn find(
+        &self,
+        state: &mut State,
+        palace: &PostgresPalace,
+        table: u32,
+        place: &Place,
+    ) -> Result<(Log, Lsn)> {
         let session = self.server.session().await.map_err(|error| place.name(error))?;
-        let failed = |error| place.sql("could not look at the server's log", error);
-        let (log, end) = slot::head(&session).await.map_err(|error| explained(place, error))?;
+        let now = slot::now(&session, &self.name, table).await;
+        let Now { log, end, has_table, kept } = now.map_err(|error| explained(place, error))?;
+        state.used();
         state.take_up(self.confirmed(log));
-        let kept = slot::look(&session, &self.name).await.map_err(failed)?;
         let usable = kept.filter(|kept| !kept.slot.lost);
         if let (Some(followed), Some(_)) = (state.tables.get(&table), &usable) {
-            self.check_same(&session, table, place).await?;
+            if !has_table {
+                return Err(place.error(ErrorKind::CursorExpired, "its table was dropped"));
+            }
             let news = followed.read.as_ref().is_none_or(|read| !read.is_empty());
             let seen = state.stream.as_ref().is_some_and(|stream| stream.boundary >= end);
-            let lsn = if seen && !news { followed.handed } else { end.max(followed.handed) };
-            return Ok(head(log, table, lsn));
+            return Ok((log, if seen && !news { followed.handed } else { end.max(followed.handed) }));
         }
         let tables = standings(palace, &session).await?;
         let found = requirements::look(&session, place, &self.schema, &self.name, &tables).await?;
@@ -41,8 +59,8 @@ impl Feed {
         drop(session);
         let lsn = match usable {
             // Nobody's position depends on what is there.
-            Some(_) if state.tables.is_empty() => self.make(&mut state, place).await?,
-            None => self.make(&mut state, place).await?,
+            Some(_) if state.tables.is_empty() => self.make(state, place).await?,
+            None => self.make(state, place).await?,
             Some(kept) => match state.made {
                 Some(made) if kept.confirmed <= made && !added => made,
                 _ => self.join(place, kept.confirmed, added).await?,
@@ -51,7 +69,7 @@ impl Feed {
         state.expired.remove(&table);
         state.tables.insert(table, Followed { handed: lsn, read: None });
         state.stop();
-        Ok(head(log, table, lsn))
+        Ok((log, lsn))
     }
 
     /// A slot that begins now.
@@ -69,7 +87,7 @@ impl Feed {
         let session = self.server.session().await.map_err(|error| place.name(error))?;
         let failed = |error| place.sql("could not look at the open transactions", error);
         // A table that was published just now is in the log from here on only.
-        let lsn = if added { slot::head(&session).await.map_err(failed)?.1 } else { confirmed };
+        let lsn = if added { slot::now(&session, &self.name, 0).await.map_err(failed)?.end } else { confirmed };
         let open = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
         let upto: String = session.query_typed_one(open, &[]).await.map_err(failed)?.get(0);
         let ended = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8";
@@ -111,20 +129,6 @@ impl Feed {
         session.batch_execute(&statement).await.map_err(failed)?;
         Ok(wanted.iter().any(|oid| published.binary_search(oid).is_err()))
     }
-
-    /// That the table is the one whose changes are followed.
-    pub(super) async fn check_same(&self, session: &Session, table: u32, place: &Place) -> Result<()> {
-        let statement = "SELECT FROM pg_class WHERE oid = $1::oid";
-        let there = session.query_typed_opt(statement, &[(&table, Type::OID)]).await;
-        match there.map_err(|error| place.sql("could not look at the table", error))? {
-            Some(_) => Ok(()),
-            None => Err(place.error(ErrorKind::CursorExpired, "its table was dropped")),
-        }
-    }
-}
-
-fn head(log: Log, table: u32, lsn: Lsn) -> FeedHead {
-    FeedHead { cursor: Position { log, table, lsn }.cursor(), changed_at_ms: None }
 }
 
 /// A replica has no end of its log to write to.

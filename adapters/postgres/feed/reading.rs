@@ -2,7 +2,7 @@ use super::changes::Changes;
 use super::message::Message;
 use super::position::{Log, Lsn, Position};
 use super::stream::{Stream, Transaction};
-use super::slot::{self, Kept};
+use super::slot::{self, Now};
 use super::{Feed, Followed, State};
 use crate::collection::Table;
 use crate::read;
@@ -94,39 +94,38 @@ impl Drop for Running {
 impl Running {
     async fn begin(feed: Arc<Feed>, table: Arc<Table>, oid: u32, cursor: &Cursor, batch_rows: usize) -> Result<Self> {
         let mut state = Arc::clone(&feed.state).lock_owned().await;
-        let failed = |error| table.place.sql("could not look at the server's log", error);
-        let session = table.session().await?;
-        let (log, target) = slot::head(&session).await.map_err(failed)?;
-        let width = read::dimension(&session, &table).await?.unwrap_or(0);
-        let kept = slot::look(&session, &feed.name).await.map_err(failed)?;
-        state.take_up(feed.confirmed(log));
-        let checked = match check(&feed, oid, cursor, (log, target), kept.as_ref()) {
-            Ok(lsn) => feed.check_same(&session, oid, &table.place).await.map(|()| lsn),
-            Err(detail) => Err(table.place.error(ErrorKind::CursorExpired, detail)),
-        };
-        drop(session);
+        let looked = look(&feed, &table, oid).await;
+        if looked.is_err() {
+            // A server that is being stopped waits for those who read its log, as long as they do.
+            state.stop();
+        }
+        let (now, width) = looked?;
+        state.used();
+        state.take_up(feed.confirmed(now.log));
+        let checked = check(&feed, oid, cursor, &now);
+        let checked = checked.map_err(|detail| table.place.error(ErrorKind::CursorExpired, detail));
         let handed = checked.inspect_err(|error| state.expire(oid, error))?;
         let known = state.tables.remove(&oid).filter(|followed| followed.handed == handed);
         state.tables.insert(oid, known.unwrap_or(Followed { handed, read: None }));
         state.expired.remove(&oid);
-        let now = Instant::now();
+        let began = Instant::now();
         let mut running = Self {
             feed,
             state,
             table,
-            log,
+            log: now.log,
             oid,
             batch_rows,
             width,
-            target,
-            began: now,
-            told: now,
+            target: now.end,
+            began,
+            told: began,
             ready: VecDeque::new(),
             parted: false,
             reached: None,
             has_ended: false,
         };
-        let connected = running.connect(kept.map(|kept| kept.confirmed).unwrap_or_default()).await;
+        let connected = running.connect(now.kept.map(|kept| kept.confirmed).unwrap_or_default()).await;
         connected.inspect_err(|error| running.state.expire(oid, error))?;
         Ok(running)
     }
@@ -147,6 +146,9 @@ impl Running {
             table.read = Some(Changes::default());
         }
         self.state.stream = Some(stream);
+        if !std::mem::replace(&mut self.state.watched, true) {
+            super::leave_when_idle(&self.feed.state);
+        }
         Ok(())
     }
 
@@ -161,6 +163,7 @@ impl Running {
                     followed.handed = reached;
                 }
                 self.feed.tell(&self.state);
+                self.state.used();
                 self.has_ended = true;
                 return Ok(None);
             }
@@ -300,22 +303,34 @@ impl Running {
     }
 }
 
+/// What there is to be known, and the width of the vectors (0 where nothing tells).
+async fn look(feed: &Feed, table: &Table, oid: u32) -> Result<(Now, u32)> {
+    let session = table.session().await?;
+    let now = slot::now(&session, &feed.name, oid).await;
+    let now = now.map_err(|error| table.place.sql("could not look at the server's log", error))?;
+    Ok((now, read::dimension(&session, table).await?.unwrap_or(0)))
+}
+
 /// Whether the log can be read on from a cursor; why not, in words.
-fn check(feed: &Feed, oid: u32, cursor: &Cursor, (log, end): (Log, Lsn), kept: Option<&Kept>) -> Result<Lsn, String> {
+fn check(feed: &Feed, oid: u32, cursor: &Cursor, now: &Now) -> Result<Lsn, String> {
     let position = Position::of(cursor).ok_or("the cursor is of no place in the server's log")?;
-    if position.log != log {
+    if position.log != now.log {
         return Err("the server is another one, or was restored or promoted".to_owned());
     }
     if position.table != oid {
         return Err("the table was dropped and made again".to_owned());
     }
-    if position.lsn > end {
+    if !now.has_table {
+        return Err("its table was dropped".to_owned());
+    }
+    if position.lsn > now.end {
         return Err("the cursor is beyond the end of the server's log".to_owned());
     }
-    let kept = kept.ok_or_else(|| format!("the server has no replication slot {} any more", feed.name))?;
+    let kept = now.kept.as_ref();
+    let kept = kept.ok_or_else(|| format!("the server has no replication slot {} any more; a new one is made", feed.name))?;
     if kept.slot.lost {
         let why = kept.lost_by.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        return Err(format!("the server has given up the replication slot {}{why}", feed.name));
+        return Err(format!("the server has given up the replication slot {}{why}; a new one is made", feed.name));
     }
     if position.lsn < kept.confirmed {
         return Err(format!("the replication slot {} has moved on without this copy", feed.name));

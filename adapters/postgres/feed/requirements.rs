@@ -25,17 +25,17 @@ fn fails(kind: ErrorKind, name: &str, found: String, fix: String) -> Requirement
     Requirement { check: Check::fails(name, found, format!("{fix}, {OR_SCAN}")), kind }
 }
 
-const SERVER: &str = "SELECT current_setting('wal_level'), pg_is_in_recovery(), current_user::text, \
+const SERVER: &str = "SELECT current_setting('wal_level'), pg_is_in_recovery(), quote_ident(current_user), \
        r.rolsuper OR r.rolreplication OR EXISTS (SELECT FROM pg_roles g WHERE g.rolname = 'rds_replication' \
          AND pg_has_role(g.oid, 'member')), \
        r.rolsuper OR has_database_privilege(current_database(), 'CREATE'), \
        current_setting('max_replication_slots')::int8, (SELECT count(*) FROM pg_replication_slots), \
        current_setting('max_wal_senders')::int8, (SELECT count(*) FROM pg_stat_replication), \
-       current_setting('max_slot_wal_keep_size'), current_database()::text, \
+       current_setting('max_slot_wal_keep_size'), quote_ident(current_database()), \
        EXISTS (SELECT FROM pg_publication WHERE pubname = $1) \
      FROM pg_roles r WHERE r.rolname = current_user";
 
-const TABLE: &str = "SELECT pg_has_role(c.relowner, 'USAGE'), pg_get_userbyid(c.relowner)::text, c.relreplident::text, \
+const TABLE: &str = "SELECT pg_has_role(c.relowner, 'USAGE'), quote_ident(pg_get_userbyid(c.relowner)), c.relreplident::text, \
        EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'id' \
                WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum), \
        c.relpersistence::text, \
@@ -113,15 +113,12 @@ pub(super) async fn look(
                 ErrorKind::PermissionDenied,
                 "publication",
                 format!("role {user} may not make a publication in {database}"),
-                format!(
-                    "let its owner run GRANT CREATE ON DATABASE {database} TO {user}, or CREATE PUBLICATION {name} \
-                     for the palace's tables"
-                ),
+                format!("let its owner run GRANT CREATE ON DATABASE {database} TO {user}"),
             ),
         });
     }
     for standing in tables {
-        found.extend(of_table(session, place, schema, name, standing).await?);
+        found.extend(of_table(session, place, schema, (name, &user), standing).await?);
     }
     if keeps != "-1" && !has_slot {
         let what = format!("max_slot_wal_keep_size is {keeps}: while nobody follows, the server keeps no more of its log");
@@ -135,7 +132,7 @@ async fn of_table(
     session: &Session,
     place: &Place,
     schema: &Schema,
-    name: &str,
+    (name, user): (&str, &str),
     standing: &Standing,
 ) -> Result<Option<Requirement>> {
     let table = schema.qualified(&standing.relation.table);
@@ -173,7 +170,7 @@ async fn of_table(
             ErrorKind::PermissionDenied,
             &check("ownership"),
             format!("the table of {collection} is owned by {owner}, and only its owner can publish it"),
-            format!("connect as {owner}, or let that role run CREATE PUBLICATION {name} FOR TABLE {table}, … and own it"),
+            format!("connect as {owner}, or run GRANT {owner} TO {user}"),
         )
     } else {
         passes(&check("table"), format!("the table of {collection} can be followed"))

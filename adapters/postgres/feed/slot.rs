@@ -41,15 +41,16 @@ pub(super) struct Kept {
     pub(super) lost_by: Option<String>,
 }
 
-const SLOTS: &str = "SELECT s.slot_name::text, s.active, s.active_pid, s.wal_status, s.confirmed_flush_lsn::text, \
+/// What is told of a slot.
+const SLOT: &str = "s.slot_name::text, s.active, s.active_pid, s.wal_status, s.confirmed_flush_lsn::text, \
        pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, \
                        s.restart_lsn)::int8, \
        to_jsonb(s) ->> 'invalidation_reason', \
-       (extract(epoch FROM (to_jsonb(s) ->> 'inactive_since')::timestamptz) * 1000)::int8 \
-     FROM pg_replication_slots s";
+       (extract(epoch FROM (to_jsonb(s) ->> 'inactive_since')::timestamptz) * 1000)::int8";
 
-fn kept(row: &tokio_postgres::Row) -> Kept {
-    let (name, status, reason): (String, Option<String>, Option<String>) = (row.get(0), row.get(3), row.get(6));
+fn kept(row: &tokio_postgres::Row) -> Option<Kept> {
+    let name: String = row.get::<_, Option<String>>(0)?;
+    let (status, reason): (Option<String>, Option<String>) = (row.get(3), row.get(6));
     let lost = status.as_deref() == Some("lost") || reason.is_some();
     let retained: Option<i64> = row.get(5);
     let slot = Slot {
@@ -62,27 +63,49 @@ fn kept(row: &tokio_postgres::Row) -> Kept {
         inactive_since_ms: row.get(7),
     };
     let confirmed = row.get::<_, Option<&str>>(4).and_then(Lsn::parse).unwrap_or_default();
-    Kept { slot, pid: row.get(2), confirmed, lost_by: reason }
+    Some(Kept { slot, pid: row.get(2), confirmed, lost_by: reason })
 }
 
 /// Every slot of the server, whoever made it: what any of them retains fills the same disk.
 pub(crate) async fn slots(session: &Session) -> Result<Vec<Slot>, tokio_postgres::Error> {
-    let rows = session.query_typed(&format!("{SLOTS} ORDER BY 1"), &[]).await?;
-    Ok(rows.iter().map(|row| kept(row).slot).collect())
+    let rows = session.query_typed(&format!("SELECT {SLOT} FROM pg_replication_slots s ORDER BY 1"), &[]).await?;
+    Ok(rows.iter().filter_map(kept).map(|kept| kept.slot).collect())
 }
 
 pub(super) async fn look(session: &Session, name: &str) -> Result<Option<Kept>, tokio_postgres::Error> {
-    let row = session.query_typed_opt(&format!("{SLOTS} WHERE s.slot_name = $1"), &[(&name, Type::TEXT)]).await?;
-    Ok(row.as_ref().map(kept))
+    let statement = format!("SELECT {SLOT} FROM pg_replication_slots s WHERE s.slot_name = $1");
+    let row = session.query_typed_opt(&statement, &[(&name, Type::TEXT)]).await?;
+    Ok(row.as_ref().and_then(kept))
 }
 
-/// The log, and how far it is on disk now.
-pub(super) async fn head(session: &Session) -> Result<(Log, Lsn), tokio_postgres::Error> {
-    let statement = "SELECT (SELECT system_identifier FROM pg_control_system()), \
-                       substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), pg_current_wal_flush_lsn()::text";
-    let row = session.query_typed_one(statement, &[]).await?;
-    let timeline = u32::from_str_radix(row.get(1), 16).unwrap_or_default();
-    Ok((Log { system: row.get(0), timeline }, Lsn::parse(row.get(2)).unwrap_or_default()))
+/// What there is to be known before each step.
+#[derive(Clone, Debug)]
+pub(super) struct Now {
+    pub(super) log: Log,
+    /// How far the log is on disk.
+    pub(super) end: Lsn,
+    /// Whether the table is still there.
+    pub(super) has_table: bool,
+    /// The slot.
+    pub(super) kept: Option<Kept>,
+}
+
+/// All of it in one round trip.
+pub(super) async fn now(session: &Session, name: &str, table: u32) -> Result<Now, tokio_postgres::Error> {
+    let statement = format!(
+        "SELECT {SLOT}, (SELECT system_identifier FROM pg_control_system()), \
+           substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), pg_current_wal_flush_lsn()::text, \
+           EXISTS (SELECT FROM pg_class WHERE oid = $2::oid) \
+         FROM (VALUES (1)) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1"
+    );
+    let row = session.query_typed_one(&statement, &[(&name, Type::TEXT), (&table, Type::OID)]).await?;
+    let timeline = u32::from_str_radix(row.get(9), 16).unwrap_or_default();
+    Ok(Now {
+        log: Log { system: row.get(8), timeline },
+        end: Lsn::parse(row.get(10)).unwrap_or_default(),
+        has_table: row.get(11),
+        kept: kept(&row),
+    })
 }
 
 /// Ends whoever reads by the slot: a consumer has one reader, and the newest is it.

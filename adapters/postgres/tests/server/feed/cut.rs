@@ -2,6 +2,7 @@ use super::{Copy, consumer, drawers, followed_by, table_of, until};
 use crate::database::Database;
 use crate::own_server::OwnServer;
 use crate::palace::{batch, numbered, spec};
+use futures::TryStreamExt;
 use palanquin_engine::contract::{ErrorKind, OpenMode, PalaceRef, Severity, WriteMode, advice};
 use palanquin_postgres::{Dsn, PostgresOptions};
 use std::sync::Arc;
@@ -78,7 +79,7 @@ async fn a_stream_that_is_cut_anywhere_goes_on_from_the_last_cursor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_in_the_middle_of_the_stream_and_comes_back_loses_nothing() {
     for how in ["fast", "immediate"] {
-        let server = OwnServer::start();
+        let server = Arc::new(OwnServer::start());
         let options = PostgresOptions::of(Dsn::parse(&server.dsn()).unwrap());
         let (palace, drawers) = drawers(options, 8).await;
         drawers.apply(batch(&numbered(0..5_000, 8)), WriteMode::Append).await.unwrap();
@@ -89,18 +90,29 @@ async fn a_server_that_stops_in_the_middle_of_the_stream_and_comes_back_loses_no
             client.batch_execute(&touch(&table, n)).await.unwrap();
         }
         let before = copy.cursor.clone();
-        {
-            use futures::TryStreamExt;
-            let mut changes = drawers.changes_since(&before, 100);
-            let first = changes.try_next().await.unwrap().unwrap();
-            copy.apply(drawers.as_ref(), first, 100).await;
-            tokio::task::block_in_place(|| server.stop(how));
-            // What was read before may still come.
+        let mut changes = drawers.changes_since(&before, 100);
+        let first = changes.try_next().await.unwrap().unwrap();
+        copy.apply(drawers.as_ref(), first, 100).await;
+        let stopping = async {
+            let stopped = tokio::task::spawn_blocking({
+                let server = Arc::clone(&server);
+                move || server.stop(how)
+            });
+            stopped.await.unwrap();
+        };
+        // A server that is stopped in order sends what it has, and waits for its readers.
+        let reading = async {
             while let Ok(Some(batch)) = changes.try_next().await {
                 copy.apply(drawers.as_ref(), batch, 100).await;
             }
-        }
-        let gone = copy.step(drawers.as_ref(), 100).await.unwrap_err();
+            drop(changes);
+            loop {
+                if let Err(error) = copy.step(drawers.as_ref(), 100).await {
+                    return error;
+                }
+            }
+        };
+        let ((), gone) = tokio::join!(stopping, reading);
         assert_eq!(advice::retry_class(gone.kind()), advice::RetryClass::Transient, "{gone}");
         tokio::task::block_in_place(|| server.restart());
         palace.confirm(&[("mempalace_drawers".to_owned(), copy.cursor.clone())]).await.unwrap();
