@@ -1,6 +1,6 @@
 use super::{
-    Collection, Cursor, EmbedderIdentity, Error, ErrorKind, Health, LogEntry, MaintenanceResult, MaintenanceState, Metric,
-    Progress, Result,
+    Collection, Cursor, EmbedderIdentity, Error, ErrorKind, Health, LogEntry, MaintenanceResult, MaintenanceState,
+    Metric, Progress, Result,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};

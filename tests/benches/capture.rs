@@ -98,7 +98,8 @@ async fn write(server: &str, name: &str) {
     let (mut made, mut changes, mut batches) = (ROWS, 0, 0_u32);
     while began.elapsed() < Duration::from_secs(SECONDS) {
         batches += 1;
-        let mut touched: Vec<String> = (0..IN_ONE - 2).map(|_| id(random.random_range(made - ROWS + 100..made))).collect();
+        let mut touched: Vec<String> =
+            (0..IN_ONE - 2).map(|_| id(random.random_range(made - ROWS + 100..made))).collect();
         touched.sort();
         touched.dedup();
         let metadatas = touched.iter().map(|_| json!({"n": batches}).as_object().unwrap().clone()).collect();
@@ -180,7 +181,8 @@ fn main() {
     let target = scratch.path().join("target");
     let journal = Arc::new(SqliteJournal::open(scratch.path()).unwrap());
     let mut engine = Engine::start(journal, Arc::clone(&runtime)).unwrap();
-    let spec = LinkSpec::new(LinkKind::Mirror, format!("{server}?palace={name}"), format!("lance:{}", target.display()));
+    let spec =
+        LinkSpec::new(LinkKind::Mirror, format!("{server}?palace={name}"), format!("lance:{}", target.display()));
     let source = PalaceSource { address: spec.source.clone(), palace: reference(&name), backend: backend(&server) };
     let to = PalaceSource {
         address: spec.target.clone(),
@@ -216,19 +218,29 @@ fn main() {
     writer.wait().unwrap();
     let (changes, millis) = told.lock().unwrap().1.unwrap();
     let applied = board.borrow().link(&link).map_or(0, |link| link.changes_applied);
-    println!("written: {changes} changes in {:.1} s, {:.0}/s; applied: {applied}", millis as f64 / 1e3, changes as f64 / millis as f64 * 1e3);
+    println!(
+        "written: {changes} changes in {:.1} s, {:.0}/s; applied: {applied}",
+        millis as f64 / 1e3,
+        changes as f64 / millis as f64 * 1e3
+    );
     let of = |from: u64, to: u64| {
         let mut some: Vec<u64> = lags.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, lag)| *lag).collect();
         some.sort_unstable();
         some
     };
     let all = of(0, u64::MAX);
-    println!("lag: p50 {} ms, p99 {} ms, greatest {} ms", percentile(&all, 0.5), percentile(&all, 0.99), percentile(&all, 1.0));
+    println!(
+        "lag: p50 {} ms, p99 {} ms, greatest {} ms",
+        percentile(&all, 0.5),
+        percentile(&all, 0.99),
+        percentile(&all, 1.0)
+    );
     for (from, to) in [(0, 20), (20, 40), (40, 60)] {
         let some = of(from, to);
         println!("  second {from:>2} to {to}: p50 {} ms, p99 {} ms", percentile(&some, 0.5), percentile(&some, 0.99));
     }
-    let at = |second: u64| memory.iter().find(|(at, _)| *at >= second).or(memory.last()).map_or(f64::NAN, |(_, mib)| *mib);
+    let at =
+        |second: u64| memory.iter().find(|(at, _)| *at >= second).or(memory.last()).map_or(f64::NAN, |(_, mib)| *mib);
     println!("memory: {:.0} MiB after 10 s, {:.0} MiB after 30 s, {:.0} MiB after 60 s", at(10), at(30), at(59));
     engine.shut_down();
     runtime.block_on(backend(&server).release(&reference(&name), &link.0)).unwrap();

@@ -83,7 +83,8 @@ impl Mirrored {
             rows
         };
         let (followed, copied) = (by_id(&self.target()), by_id(&copy));
-        let ids = |rows: &[ReadRow]| rows.iter().map(|row| (row.collection.clone(), row.id.clone())).collect::<Vec<_>>();
+        let ids =
+            |rows: &[ReadRow]| rows.iter().map(|row| (row.collection.clone(), row.id.clone())).collect::<Vec<_>>();
         assert_eq!(ids(&followed), ids(&copied));
         for (followed, copied) in followed.iter().zip(&copied) {
             assert_eq!(followed, copied);
@@ -160,7 +161,8 @@ impl Drop for OwnServer {
 
 fn script(arguments: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres.sh");
-    let output = Command::new(script).args(arguments).env("PALANQUIN_TEST_FSYNC", "on").stdin(Stdio::null()).output().unwrap();
+    let output =
+        Command::new(script).args(arguments).env("PALANQUIN_TEST_FSYNC", "on").stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -186,8 +188,10 @@ fn a_palace_that_mempalace_writes_to_is_followed_through_kills_to_the_last_chang
     assert!(writer.wait().unwrap().success(), "the writer failed");
     assert!(kills >= 3, "{kills} kills");
     wait_until_caught_up(&lines);
-    mirrored.sql("BEGIN; TRUNCATE {table}; INSERT INTO {table} (id, document, embedding) \
-                  SELECT 'after-' || n, 'd', array_fill(n, ARRAY[384])::vector FROM generate_series(1, 50) n; COMMIT");
+    mirrored.sql(
+        "BEGIN; TRUNCATE {table}; INSERT INTO {table} (id, document, embedding) \
+                  SELECT 'after-' || n, 'd', array_fill(n, ARRAY[384])::vector FROM generate_series(1, 50) n; COMMIT",
+    );
     wait_until_caught_up(&lines);
     end(following);
     mirrored.assert_equal();
@@ -200,7 +204,12 @@ fn a_server_that_is_restarted_under_the_mirror_is_followed_on() {
     let (following, lines) = mirrored.mirror();
     wait_until_live(&lines);
     for (seed, how) in ["fast", "immediate"].into_iter().enumerate() {
-        let mut writer = mirrored.writer().args(["--seconds", "60", "--seed", &seed.to_string()]).stderr(Stdio::null()).spawn().unwrap();
+        let mut writer = mirrored
+            .writer()
+            .args(["--seconds", "60", "--seed", &seed.to_string()])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let applied = std::cell::Cell::new(None);
         wait_for(&lines, "changes arrive", |line| {
             let now = line["link"]["changes_applied"].as_u64();
@@ -224,7 +233,8 @@ fn a_slot_that_is_gone_means_one_comparison_and_a_removed_link_leaves_none() {
     let source = mirrored.source();
     let (following, lines) = mirrored.mirror();
     wait_until_live(&lines);
-    let listed: Value = serde_json::from_str(mirrored.asked(["links", "list", "--json"]).stdout.lines().next().unwrap()).unwrap();
+    let listed: Value =
+        serde_json::from_str(mirrored.asked(["links", "list", "--json"]).stdout.lines().next().unwrap()).unwrap();
     let slot = |expect: usize| -> Vec<Value> {
         let asked = mirrored.asked(["slots", "list", &source, "--json"]);
         let lines = asked.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -236,7 +246,8 @@ fn a_slot_that_is_gone_means_one_comparison_and_a_removed_link_leaves_none() {
     let name = slot(1)[0]["slot"]["name"].as_str().unwrap().to_owned();
     assert!(mirrored.asked(["links", "list"]).stdout.contains("following"), "{listed}");
     let state = mirrored.state();
-    let busy = Program::with(["slots", "drop"]).arg(&source).arg(&name).arg("--state").arg(state.to_str().unwrap()).run();
+    let busy =
+        Program::with(["slots", "drop"]).arg(&source).arg(&name).arg("--state").arg(state.to_str().unwrap()).run();
     assert_eq!(busy.code, Some(3), "{}{}", busy.stdout, busy.stderr);
     end(following);
     let shown = mirrored.asked(["slots", "list", &source]).stdout;

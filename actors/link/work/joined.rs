@@ -104,7 +104,11 @@ mod tests {
         let credit = Credit::of_bytes(1 << 20);
         let (mut joined, fields) = (Joined::default(), Include { documents: true, ..Include::IDS });
         let patch = |ids: &[&str]| Patch { rows: rows(ids), fields };
-        let first = ChangeBatch { deletes: vec!["gone".into()], patches: vec![patch(&["p"])], ..ChangeBatch::upserts(rows(&["a"])) };
+        let first = ChangeBatch {
+            deletes: vec!["gone".into()],
+            patches: vec![patch(&["p"])],
+            ..ChangeBatch::upserts(rows(&["a"]))
+        };
         joined.push(ChangeBatch { cursor: Some(Cursor("1".into())), ..first }, credit.take(1).await);
         for id in ["gone", "p", "a"] {
             for again in [

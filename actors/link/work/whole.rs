@@ -17,13 +17,7 @@ pub(super) async fn rows(desk: &Desk, pair: &Pair, ids: &[String]) -> Result<Opt
         Some(vector) => u32::try_from(vector.len()).unwrap_or(u32::MAX),
         None => pair.target.info().await?.dimension.unwrap_or(0),
     };
-    let rows = RowLists {
-        ids: found.ids,
-        documents: Some(found.documents),
-        metadatas: Some(found.metadatas),
-        embeddings: found.embeddings,
-    };
-    rows.into_batch(width).map(Some).map_err(at_source)
+    RowLists::from(found).into_batch(width).map(Some).map_err(at_source)
 }
 
 /// The rows of both.

@@ -68,13 +68,7 @@ impl Columns {
             Field::Text(_) => return Err(Malformed::Field("embedding")),
             other => plain(other),
         };
-        Ok(Row {
-            gone: false,
-            fetched: false,
-            document: plain(field(self.document, "document")?),
-            metadata,
-            embedding,
-        })
+        Ok(Row { gone: false, fetched: false, document: plain(field(self.document, "document")?), metadata, embedding })
     }
 }
 
@@ -119,7 +113,13 @@ struct Row {
 
 impl Row {
     fn gone() -> Self {
-        Self { gone: true, fetched: false, document: Value::Unchanged, metadata: Value::Unchanged, embedding: Value::Unchanged }
+        Self {
+            gone: true,
+            fetched: false,
+            document: Value::Unchanged,
+            metadata: Value::Unchanged,
+            embedding: Value::Unchanged,
+        }
     }
 
     fn fields(&self) -> Include {
@@ -261,13 +261,7 @@ async fn fetched(table: &Table, ids: &[String], width: u32) -> Result<Option<Cha
     let request = GetRequest { include: Include::ALL, ..GetRequest::of(Selection::ids(ids)) };
     let found = read::get(table, &request).await?;
     let deletes = ids.iter().filter(|id| !found.ids.contains(id)).cloned().collect();
-    let rows = RowLists {
-        ids: found.ids,
-        documents: Some(found.documents),
-        metadatas: Some(found.metadatas),
-        embeddings: found.embeddings,
-    };
-    let upserts = rows.into_batch(width).map_err(|error| table.place.name(error))?;
+    let upserts = RowLists::from(found).into_batch(width).map_err(|error| table.place.name(error))?;
     let upserts = Some(upserts).filter(|rows| !rows.is_empty());
     Ok(Some(ChangeBatch { upserts, deletes, ..ChangeBatch::default() }))
 }
@@ -312,9 +306,7 @@ impl Building {
     }
 
     fn finish(self, table: &Table) -> Result<ChangeBatch> {
-        let broken = |error| -> Error {
-            table.place.error(ErrorKind::Internal, "rows of the log").with_source(error)
-        };
+        let broken = |error| -> Error { table.place.error(ErrorKind::Internal, "rows of the log").with_source(error) };
         let upserts = self.upserts.map(RowBatchBuilder::finish).transpose().map_err(broken)?;
         let mut patches = Vec::new();
         for (fields, rows) in self.patches {

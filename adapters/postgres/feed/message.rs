@@ -254,8 +254,11 @@ mod tests {
         prop_oneof![
             (any::<u32>(), columns).prop_map(|(table, columns)| Message::Relation(Relation { table, columns })),
             (any::<u32>(), a_row()).prop_map(|(table, new)| Message::Insert { table, new }),
-            (any::<u32>(), proptest::option::of(a_row()), a_row())
-                .prop_map(|(table, old, new)| Message::Update { table, old, new }),
+            (any::<u32>(), proptest::option::of(a_row()), a_row()).prop_map(|(table, old, new)| Message::Update {
+                table,
+                old,
+                new
+            }),
             (any::<u32>(), a_row()).prop_map(|(table, old)| Message::Delete { table, old }),
             proptest::collection::vec(any::<u32>(), 0..5).prop_map(|tables| Message::Truncate { tables }),
             Just(Message::Other),

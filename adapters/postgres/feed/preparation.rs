@@ -31,13 +31,7 @@ impl Feed {
         Ok(FeedHead { cursor: Position { log, table, lsn }.cursor(), changed_at_ms: None })
     }
 
-    async fn find(
-        &self,
-        state: &mut State,
-        palace: &PostgresPalace,
-        table: u32,
-        place: &Place,
-    ) -> Result<(Log, Lsn)> {
+    async fn find(&self, state: &mut State, palace: &PostgresPalace, table: u32, place: &Place) -> Result<(Log, Lsn)> {
         let session = self.server.session().await.map_err(|error| place.name(error))?;
         let now = slot::now(&session, &self.name, table).await;
         let Now { log, end, has_table, kept } = now.map_err(|error| explained(place, error))?;
@@ -116,8 +110,10 @@ impl Feed {
         if !there.is_empty() && published == wanted {
             return Ok(false);
         }
-        let names: Vec<String> =
-            tables.iter().map(|standing| format!("TABLE {}", self.schema.qualified(&standing.relation.table))).collect();
+        let names: Vec<String> = tables
+            .iter()
+            .map(|standing| format!("TABLE {}", self.schema.qualified(&standing.relation.table)))
+            .collect();
         let (name, list) = (identifier(&self.name), names.join(", "));
         let statement = match there.is_empty() {
             true => format!(
@@ -183,4 +179,3 @@ pub(crate) async fn drop_slot(server: &Server, place: &Place, name: &str) -> Res
         }
     }
 }
-

@@ -1,8 +1,8 @@
 use super::changes::Changes;
 use super::message::Message;
 use super::position::{Log, Lsn, Position};
-use super::stream::{Stream, Transaction};
 use super::slot::{self, Now};
+use super::stream::{Stream, Transaction};
 use super::{Feed, Followed, State};
 use crate::collection::Table;
 use crate::read;
@@ -228,7 +228,9 @@ impl Running {
 
     fn take(&mut self, message: Message, transaction: Transaction) -> Result<()> {
         match message {
-            Message::Insert { table, new } => self.change(table, transaction, |changes, columns| changes.insert(columns, &new)),
+            Message::Insert { table, new } => {
+                self.change(table, transaction, |changes, columns| changes.insert(columns, &new))
+            }
             Message::Update { table, old, new } => {
                 self.change(table, transaction, |changes, columns| changes.update(columns, old.as_deref(), &new))
             }
@@ -327,7 +329,8 @@ fn check(feed: &Feed, oid: u32, cursor: &Cursor, now: &Now) -> Result<Lsn, Strin
         return Err("the cursor is beyond the end of the server's log".to_owned());
     }
     let kept = now.kept.as_ref();
-    let kept = kept.ok_or_else(|| format!("the server has no replication slot {} any more; a new one is made", feed.name))?;
+    let kept =
+        kept.ok_or_else(|| format!("the server has no replication slot {} any more; a new one is made", feed.name))?;
     if kept.slot.lost {
         let why = kept.lost_by.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         return Err(format!("the server has given up the replication slot {}{why}; a new one is made", feed.name));

@@ -121,7 +121,8 @@ pub(super) async fn look(
         found.extend(of_table(session, place, schema, (name, &user), standing).await?);
     }
     if keeps != "-1" && !has_slot {
-        let what = format!("max_slot_wal_keep_size is {keeps}: while nobody follows, the server keeps no more of its log");
+        let what =
+            format!("max_slot_wal_keep_size is {keeps}: while nobody follows, the server keeps no more of its log");
         let fix = "start the link again before so much was written, or it compares every row once";
         found.push(Requirement { check: Check::warns("retention", what, fix), kind: ErrorKind::Internal });
     }
@@ -155,7 +156,9 @@ async fn of_table(
         fails(
             ErrorKind::UnsupportedCapability,
             &check("primary_key"),
-            format!("the table of {collection} has no primary key on id: published, it would refuse every UPDATE and DELETE"),
+            format!(
+                "the table of {collection} has no primary key on id: published, it would refuse every UPDATE and DELETE"
+            ),
             format!("run ALTER TABLE {table} ADD PRIMARY KEY (id)"),
         )
     } else if identity != "d" && identity != "f" {

@@ -156,12 +156,8 @@ pub(super) async fn unpublish(server: &Server, place: &Place, name: &str) -> Res
 
 /// What the operator should know of slots: those that fill the disk, and those that were given up.
 pub(crate) fn findings(slots: &[Slot]) -> Vec<Finding> {
-    let finding = |severity, name: &str, summary| Finding {
-        severity,
-        name: name.to_owned(),
-        summary,
-        rows: Vec::new(),
-    };
+    let finding =
+        |severity, name: &str, summary| Finding { severity, name: name.to_owned(), summary, rows: Vec::new() };
     let mut findings = Vec::new();
     for slot in slots {
         let name = &slot.name;

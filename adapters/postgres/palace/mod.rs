@@ -13,8 +13,8 @@ use crate::layout::{Names, Schema, registry, sidecar};
 use crate::maintenance;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Cursor, EmbedderIdentity, ErrorKind, Health, LogEntry, MaintenanceResult,
-    MaintenanceState, OpenMode, Palace, Progress, Result,
+    Collection, CollectionInfo, CollectionSpec, Cursor, EmbedderIdentity, ErrorKind, Health, LogEntry,
+    MaintenanceResult, MaintenanceState, OpenMode, Palace, Progress, Result,
 };
 use std::io;
 use std::path::PathBuf;

@@ -153,8 +153,7 @@ async fn replace_fields(
     let failed = |error| refused(table, rows, error);
     transaction.batch_execute(&format!("DELETE FROM {STAGING}")).await.map_err(failed)?;
     stage(table, transaction, rows).await?;
-    let columns =
-        [(fields.documents, "document"), (fields.metadatas, "metadata"), (fields.embeddings, "embedding")];
+    let columns = [(fields.documents, "document"), (fields.metadatas, "metadata"), (fields.embeddings, "embedding")];
     let columns: Vec<&str> = columns.into_iter().filter(|(wanted, _)| *wanted).map(|(_, column)| column).collect();
     if !columns.is_empty() {
         let set: Vec<String> = columns.iter().map(|column| format!("{column} = new.{column}")).collect();

@@ -10,7 +10,9 @@ mod palace;
 #[cfg(test)]
 mod tests;
 
-use super::{Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, token};
+use super::{
+    Backend, Check, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, token,
+};
 use async_trait::async_trait;
 use gate::{Gate, Gates};
 use identity::Warned;

@@ -71,7 +71,8 @@ impl Noting {
     }
 
     async fn open(&self, model: &str, force_model_swap: bool) -> Arc<dyn Palace> {
-        let options = OpenOptions { mode: OpenMode::Write, embedder: Some(identity(model, 4)), force_model_swap, consumer: None };
+        let options =
+            OpenOptions { mode: OpenMode::Write, embedder: Some(identity(model, 4)), force_model_swap, consumer: None };
         enforce(Arc::new(self.clone())).open(&PalaceRef::local("p"), options).await.unwrap()
     }
 }

@@ -4,8 +4,8 @@ use crate::rows::{Model, Written, assert_rows, batch, deletes, model_of, numbere
 use crate::world::{DRAWERS, WIDTH, World, assert_refused, seeded};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, Filter, Include, Progress, Result, RowUpdates, Selection,
-    WriteMode, token,
+    ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, Filter, Include, Progress, Result, RowUpdates,
+    Selection, WriteMode, token,
 };
 use rand::Rng;
 use rand::rngs::StdRng;

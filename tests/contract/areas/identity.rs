@@ -16,7 +16,8 @@ async fn made_with(world: &World, identity: Option<EmbedderIdentity>) {
 }
 
 async fn opened(world: &World, embedder: &EmbedderIdentity, force_model_swap: bool) -> Arc<dyn Palace> {
-    let options = OpenOptions { mode: OpenMode::Write, embedder: Some(embedder.clone()), force_model_swap, consumer: None };
+    let options =
+        OpenOptions { mode: OpenMode::Write, embedder: Some(embedder.clone()), force_model_swap, consumer: None };
     world.another_process().open(&world.reference("palace"), options).await.expect("the palace itself opens")
 }
 
@@ -130,7 +131,12 @@ pub(crate) async fn an_unknown_model_is_recorded_by_the_next_write_and_by_no_rea
         made.upsert(batch(&numbered(0..3, WIDTH), WIDTH)).await.unwrap();
         let identity = async || made.info().await.unwrap().identity;
         assert_eq!(identity().await, None, "a write without an embedder records nothing");
-        let options = OpenOptions { mode: OpenMode::Write, embedder: Some(embedder.clone()), force_model_swap: false, consumer: None };
+        let options = OpenOptions {
+            mode: OpenMode::Write,
+            embedder: Some(embedder.clone()),
+            force_model_swap: false,
+            consumer: None,
+        };
         let opened = world.another_process().open(&palace, options).await.unwrap();
         let drawers = opened.collection(DRAWERS).await.expect("unknown never fails");
         read_everything(drawers.as_ref()).await;

@@ -77,7 +77,10 @@ pub(crate) async fn a_patch_of_an_absent_row_makes_none_and_says_so(world: &Worl
     let Some(drawers) = patched(world, &rows).await else { return };
     let absent = |id: &str| numbered_row(9, WIDTH).metadata(json!({})).named(id);
     let given = [
-        (fields(true, false, false), vec![absent("absent-a"), numbered_row(1, WIDTH).document("patched"), absent("absent-b")]),
+        (
+            fields(true, false, false),
+            vec![absent("absent-a"), numbered_row(1, WIDTH).document("patched"), absent("absent-b")],
+        ),
         (fields(false, true, true), vec![absent("absent-c")]),
     ];
     let applied = drawers.apply(patches(given), WriteMode::Upsert).await.unwrap();
@@ -87,7 +90,8 @@ pub(crate) async fn a_patch_of_an_absent_row_makes_none_and_says_so(world: &Worl
     let wanted = [rows[0].clone(), rows[1].clone().document("patched"), rows[2].clone()];
     assert_holds(world, drawers.as_ref(), &wanted, "after patches of absent rows").await;
     let only = patches([(fields(true, true, true), vec![absent("absent-d")])]);
-    let applied = drawers.apply(ChangeBatch { deletes: vec!["row-00000".into()], ..only }, WriteMode::Upsert).await.unwrap();
+    let applied =
+        drawers.apply(ChangeBatch { deletes: vec!["row-00000".into()], ..only }, WriteMode::Upsert).await.unwrap();
     assert_eq!((applied.missing, applied.deleted), (vec!["absent-d".to_owned()], 1));
     assert_holds(world, drawers.as_ref(), &wanted[1..], "after a patch of nothing that is there").await;
 }

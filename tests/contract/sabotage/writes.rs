@@ -103,17 +103,16 @@ sabotage! { UpdatesFieldByField,
     }
 }
 
+/// The rows of these ids that are there.
+async fn whole(behind: &dyn Collection, ids: Vec<String>) -> Result<RowBatch> {
+    let request = GetRequest { include: Include::ALL, ..GetRequest::of(Selection::ids(ids)) };
+    let found = palanquin_engine::contract::RowLists::from(behind.get(&request).await?);
+    found.into_batch(behind.info().await?.dimension.unwrap_or(0))
+}
+
 sabotage! { UpdatesByReadingAndWriting,
     async fn update(&self, behind: &dyn Collection, updates: RowUpdates) -> Result<u64> {
-        let request = GetRequest { include: Include::ALL, ..GetRequest::of(Selection::ids(updates.ids().to_vec())) };
-        let found = behind.get(&request).await?;
-        let lists = palanquin_engine::contract::RowLists {
-            ids: found.ids,
-            documents: Some(found.documents),
-            metadatas: Some(found.metadatas),
-            embeddings: found.embeddings,
-        };
-        let there = lists.into_batch(behind.info().await?.dimension.unwrap_or(0))?;
+        let there = whole(behind, updates.ids().to_vec()).await?;
         until_more(&UPDATES, 1).await;
         let merged = updates.merged_into(&there)?;
         let updated = behind.apply(ChangeBatch::upserts(merged), WriteMode::Upsert).await?.upserted;
@@ -184,15 +183,7 @@ sabotage! { PatchesByReadingAndWriting,
         let mut applied = Applied::default();
         for patch in &batch.patches {
             let ids: Vec<String> = patch.rows.ids().iter().flatten().map(str::to_owned).collect();
-            let request = GetRequest { include: Include::ALL, ..GetRequest::of(Selection::ids(ids)) };
-            let found = behind.get(&request).await?;
-            let lists = palanquin_engine::contract::RowLists {
-                ids: found.ids,
-                documents: Some(found.documents),
-                metadatas: Some(found.metadatas),
-                embeddings: found.embeddings,
-            };
-            let there = lists.into_batch(behind.info().await?.dimension.unwrap_or(0))?;
+            let there = whole(behind, ids).await?;
             until_more(&UPDATES, 1).await;
             applied = behind.apply(ChangeBatch::upserts(patch.merged_into(&there)?), mode).await?;
             UPDATES.fetch_add(1, Ordering::AcqRel);

@@ -25,7 +25,8 @@ impl Drop {
             let slots = palace.backend.slots(&palace.palace).await?;
             let consumer = slots.iter().find(|slot| slot.name == self.name).and_then(|slot| slot.consumer.clone());
             if let Some(consumer) = consumer
-                && let Some(LastRun { pid: Some(pid), .. }) = LastRun::of(&self.known.state()?, &LinkId(consumer.clone()))?
+                && let Some(LastRun { pid: Some(pid), .. }) =
+                    LastRun::of(&self.known.state()?, &LinkId(consumer.clone()))?
             {
                 let detail = format!("link {consumer} follows by it, in process {pid}");
                 return Err(Error::new(ErrorKind::InUse, detail).in_palace(&palace.address));

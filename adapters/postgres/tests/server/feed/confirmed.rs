@@ -48,7 +48,10 @@ async fn an_idle_palace_lets_go_of_what_other_databases_write() {
     let client = database.client().await;
     let begins = confirmed(&client).await;
     let writer = other.client().await;
-    writer.batch_execute("CREATE TABLE t AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 20000) n").await.unwrap();
+    writer
+        .batch_execute("CREATE TABLE t AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 20000) n")
+        .await
+        .unwrap();
     let cursor = tokio::sync::Mutex::new(&mut copy);
     until("the confirmed position follows", async || {
         let mut copy = cursor.lock().await;

@@ -25,13 +25,15 @@ async fn cutting(to: String, after: Arc<AtomicUsize>) -> u16 {
             let (to, after) = (to.clone(), Arc::clone(&after));
             tokio::spawn(async move {
                 let Ok(far) = TcpStream::connect(&to).await else { return };
-                let ((mut near_read, mut near_write), (mut far_read, mut far_write)) = (near.into_split(), far.into_split());
+                let ((mut near_read, mut near_write), (mut far_read, mut far_write)) =
+                    (near.into_split(), far.into_split());
                 let up = tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await.ok() });
                 let (mut buffer, mut passed) = (vec![0; 4_096], 0);
                 while let Ok(read) = far_read.read(&mut buffer).await {
                     passed += read;
                     let limit = after.load(Ordering::Acquire);
-                    if read == 0 || limit > 0 && passed > limit || near_write.write_all(&buffer[..read]).await.is_err() {
+                    if read == 0 || limit > 0 && passed > limit || near_write.write_all(&buffer[..read]).await.is_err()
+                    {
                         break;
                     }
                 }
@@ -49,7 +51,10 @@ async fn a_stream_that_is_cut_anywhere_goes_on_from_the_last_cursor() {
     let server = address.split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
     let after = Arc::new(AtomicUsize::new(0));
     let port = cutting(server.clone(), Arc::clone(&after)).await;
-    let options = PostgresOptions { sessions: 2, ..PostgresOptions::of(Dsn::parse(&address.replace(&server, &format!("127.0.0.1:{port}"))).unwrap()) };
+    let options = PostgresOptions {
+        sessions: 2,
+        ..PostgresOptions::of(Dsn::parse(&address.replace(&server, &format!("127.0.0.1:{port}"))).unwrap())
+    };
     let (_palace, drawers) = drawers(options, 64).await;
     drawers.apply(batch(&numbered(0..2_000, 64)), WriteMode::Append).await.unwrap();
     let client = database.client().await;

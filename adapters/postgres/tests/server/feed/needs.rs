@@ -75,7 +75,10 @@ async fn each_right_a_role_lacks_is_named_with_the_statement_that_grants_it() {
     admin.batch_execute(&format!("ALTER TABLE {table} OWNER TO {role}")).await.unwrap();
     let denied = ErrorKind::PermissionDenied;
     assert_refused(theirs(), "replication_privilege", denied, &format!("ALTER ROLE {role} REPLICATION")).await;
-    admin.batch_execute(&format!("ALTER ROLE {role} REPLICATION; REVOKE CREATE ON DATABASE {name} FROM {role}")).await.unwrap();
+    admin
+        .batch_execute(&format!("ALTER ROLE {role} REPLICATION; REVOKE CREATE ON DATABASE {name} FROM {role}"))
+        .await
+        .unwrap();
     assert_refused(theirs(), "publication", denied, &format!("GRANT CREATE ON DATABASE {name} TO {role}")).await;
     admin
         .batch_execute(&format!("GRANT CREATE ON DATABASE {name} TO {role}; ALTER TABLE {table} OWNER TO postgres"))

@@ -78,7 +78,12 @@ async fn a_row_under_another_key_is_the_old_one_gone_and_a_new_one_whole() {
         for statements in [
             // Each alone, then what stood under the new key goes first, round in a ring, there and back, on and gone.
             format!("UPDATE {table} SET id = 'new-' || id WHERE id IN ({}, {})", row(0), row(1)),
-            format!("DELETE FROM {table} WHERE id = {}; UPDATE {table} SET id = {} WHERE id = {}", row(2), row(2), row(3)),
+            format!(
+                "DELETE FROM {table} WHERE id = {}; UPDATE {table} SET id = {} WHERE id = {}",
+                row(2),
+                row(2),
+                row(3)
+            ),
             format!(
                 "UPDATE {table} SET id = 't' WHERE id = {0}; UPDATE {table} SET id = {0} WHERE id = {1}; \
                  UPDATE {table} SET id = {1} WHERE id = 't'",
@@ -86,8 +91,14 @@ async fn a_row_under_another_key_is_the_old_one_gone_and_a_new_one_whole() {
                 row(5)
             ),
             format!("UPDATE {table} SET id = 't' WHERE id = {0}; UPDATE {table} SET id = {0} WHERE id = 't'", row(4)),
-            format!("UPDATE {table} SET id = 't', metadata = '{{}}' WHERE id = {}; DELETE FROM {table} WHERE id = 't'", row(4)),
-            format!("UPDATE {table} SET id = 'u' WHERE id = {}; UPDATE {table} SET document = 'short' WHERE id = 'u'", row(5)),
+            format!(
+                "UPDATE {table} SET id = 't', metadata = '{{}}' WHERE id = {}; DELETE FROM {table} WHERE id = 't'",
+                row(4)
+            ),
+            format!(
+                "UPDATE {table} SET id = 'u' WHERE id = {}; UPDATE {table} SET document = 'short' WHERE id = 'u'",
+                row(5)
+            ),
         ] {
             client.batch_execute(&format!("BEGIN; {statements}; COMMIT")).await.unwrap();
             copy.catch_up(drawers.as_ref(), 100).await;
@@ -190,7 +201,11 @@ async fn a_transaction_of_any_size_comes_in_batches_and_ends_with_the_only_curso
         copies[0].apply(both[0].0.as_ref(), batch, 500).await;
     }
     drop(changes);
-    assert!(copies[0].batches > 100 && largest <= 500 && cursors == 1, "{} batches, {cursors} cursors", copies[0].batches);
+    assert!(
+        copies[0].batches > 100 && largest <= 500 && cursors == 1,
+        "{} batches, {cursors} cursors",
+        copies[0].batches
+    );
     for ((collection, _), copy) in both.iter().zip(&mut copies) {
         copy.catch_up(collection.as_ref(), 500).await;
         assert_eq!(copy.rows.len(), 60_010);

@@ -55,7 +55,9 @@ async fn a_replication_connection_trusts_the_server_as_every_other_one_does() {
     let name = address.rsplit('/').next().unwrap();
     let options = |host: &str, authority: &str| {
         let authority = certificate(authority).display().to_string();
-        let dsn = format!("host={host} port={port} user=postgres dbname={name} sslmode=verify-full sslrootcert='{authority}'");
+        let dsn = format!(
+            "host={host} port={port} user=postgres dbname={name} sslmode=verify-full sslrootcert='{authority}'"
+        );
         PostgresOptions { sessions: 2, ..PostgresOptions::of(Dsn::parse(&dsn).unwrap()) }
     };
     let (_palace, drawers) = drawers(options("localhost", "authority.pem"), 4).await;
@@ -78,7 +80,8 @@ async fn a_replication_connection_trusts_the_server_as_every_other_one_does() {
     }
     for (host, authority) in [("127.0.0.1", "authority.pem"), ("localhost", "other_authority.pem")] {
         let options_of_open = palanquin_engine::contract::OpenMode::Read.into();
-        let reference = palanquin_engine::contract::PalaceRef { id: "palace".into(), local_path: None, namespace: None };
+        let reference =
+            palanquin_engine::contract::PalaceRef { id: "palace".into(), local_path: None, namespace: None };
         let refused = crate::palace::backend(options(host, authority)).open(&reference, options_of_open).await;
         assert_eq!(refused.err().unwrap().kind(), ErrorKind::PermissionDenied, "{host} {authority}");
     }
