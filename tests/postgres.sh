@@ -84,7 +84,7 @@ start() {
     for attempt in 1 2 3 4 5; do
         port=$(cat "$directory/port" 2>/dev/null || free_port)
         if as_owner "$binaries/bin/pg_ctl" -D "$data" -l "$data/server.log" -t 60 -w start -o "-c listen_addresses=127.0.0.1 \
--p $port -c unix_socket_directories= -c wal_level=logical -c max_wal_senders=10 -c max_replication_slots=10 \
+-p $port -c unix_socket_directories= -c wal_level=logical -c max_wal_senders=60 -c max_replication_slots=60 \
 -c max_connections=300 -c shared_buffers=128MB -c fsync=${PALANQUIN_TEST_FSYNC:-off} ${settings[*]:-}" >/dev/null 2>&1; then
             echo "$port" >"$directory/port"
             echo "postgresql://postgres@127.0.0.1:$port/postgres"

@@ -253,8 +253,15 @@ impl LinkActor {
         if let (Some(entries), Some(prepared)) = (self.ledger.take(), &self.prepared) {
             let (journal, id, epoch) = (Arc::clone(&self.setup.journal), self.setup.id.clone(), prepared.epoch);
             let (address, generation) = (ctx.address(), self.generation);
+            let (source, confirmed) = (Arc::clone(&prepared.source), self.ledger.feeds(&prepared.plan));
             tokio::spawn(async move {
                 let stored = journal.advance(&id, epoch, &entries.partitions, &entries.feeds).await;
+                if stored.is_ok()
+                    && !entries.feeds.is_empty()
+                    && let Err(error) = source.confirm(&confirmed).await
+                {
+                    tracing::debug!(%error, "the source was not told how far the copy is; it is told again");
+                }
                 address.do_send(Report::Stored(generation, stored));
             });
         }

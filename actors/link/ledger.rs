@@ -1,5 +1,5 @@
 use palanquin_engine::contract::Cursor;
-use palanquin_engine::link::{Position, Positions};
+use palanquin_engine::link::{Plan, Position, Positions};
 use std::collections::BTreeMap;
 
 /// How far the link has durably gone, and what of that the journal has yet to store.
@@ -52,6 +52,15 @@ impl Ledger {
             partitions: partitions.into_iter().map(|((c, p), position)| (c, p, position)).collect(),
             feeds: std::mem::take(&mut self.feeds).into_iter().collect(),
         })
+    }
+
+    /// How far each feed of the plan has gone, what was taken to be stored included.
+    pub(super) fn feeds(&self, plan: &Plan) -> Vec<(String, Cursor)> {
+        let feeds = plan.collections.iter().enumerate().filter_map(|(index, planned)| {
+            let cursor = self.positions.feed(index).or(planned.feed_from.as_ref())?;
+            Some((planned.spec.name.clone(), cursor.clone()))
+        });
+        feeds.collect()
     }
 
     /// Forgets what the journal has not stored; what it holds is the truth to start from.

@@ -9,7 +9,7 @@ use actix::{
 };
 use palanquin_engine::contract::advice::operator_sentence;
 use palanquin_engine::contract::{
-    Backend, Error, ErrorKind, MaintenanceStep, OpenMode, Palace, PalaceRef, Progress, Result,
+    Backend, Error, ErrorKind, MaintenanceStep, OpenMode, OpenOptions, Palace, PalaceRef, Progress, Result,
 };
 use palanquin_engine::link::Event;
 use std::collections::BTreeMap;
@@ -62,6 +62,8 @@ pub(crate) struct Connect {
     pub(crate) mode: OpenMode,
     /// Whether an open connection will not do.
     pub(crate) fresh: bool,
+    /// Who will follow it by this connection, which is then a fresh one.
+    pub(crate) consumer: Option<String>,
 }
 
 /// Says which identities the other end of a link has stored.
@@ -323,15 +325,17 @@ impl Supervised for PalaceActor {
 impl Handler<Connect> for PalaceActor {
     type Result = ResponseActFuture<Self, Result<Arc<dyn Palace>>>;
 
-    fn handle(&mut self, Connect { mode, fresh }: Connect, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Connect { mode, fresh, consumer }: Connect, _: &mut Context<Self>) -> Self::Result {
         if let Some((open_for, palace)) = &self.open
             && !fresh
+            && consumer.is_none()
             && (*open_for == mode || (*open_for == OpenMode::Create && mode == OpenMode::Write))
         {
             return Box::pin(fut::ready(Ok(Arc::clone(palace))));
         }
         let PalaceSetup { backend, palace, .. } = self.setup.clone();
-        let opening = tokio::spawn(async move { backend.open(&palace, mode.into()).await });
+        let options = OpenOptions { consumer, ..mode.into() };
+        let opening = tokio::spawn(async move { backend.open(&palace, options).await });
         Box::pin(opening.into_actor(self).map(move |opened, actor, ctx| match opened {
             Ok(Ok(palace)) => {
                 actor.open = Some((mode, Arc::clone(&palace)));

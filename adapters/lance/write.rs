@@ -16,7 +16,7 @@ use crate::scan;
 use arrow_array::{RecordBatch, RecordBatchIterator, UInt32Array};
 use arrow_select::take::take_record_batch;
 use lancedb::table::NaNVectorBehavior;
-use palanquin_engine::contract::{Applied, ChangeBatch, ErrorKind, Result, WriteMode};
+use palanquin_engine::contract::{Applied, ChangeBatch, ErrorKind, Patch, Result, WriteMode};
 use palanquin_engine::rows::RowBatch;
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub(crate) use remove::remove;
 /// Ids in one delete statement. More go into several commits.
 const DELETES_PER_COMMIT: usize = 20_000;
 
-/// Commits a batch and makes it durable before it returns. With upserts it is one commit, deletes included; deletes
+/// Commits a batch and makes it durable before it returns. With upserts or patches it is one commit, deletes included; deletes
 /// alone are one commit per [`DELETES_PER_COMMIT`] ids. An empty batch is none.
 pub(crate) async fn apply(
     handle: &TableHandle,
@@ -41,9 +41,18 @@ pub(crate) async fn apply(
         check_width(handle, layout, rows.dimension())?;
     }
     let deletes = deletes_of(batch.deletes, upserts.as_ref());
+    let patches: Vec<Patch> = batch.patches.into_iter().filter(|patch| !patch.rows.is_empty()).collect();
+    for patch in patches.iter().filter(|patch| patch.fields.embeddings) {
+        check_width(handle, layout, patch.rows.dimension())?;
+    }
     let applied = match upserts {
+        upserts if !patches.is_empty() => {
+            let upserts = upserts.map(last_of_each_id).transpose();
+            let upserts = upserts.map_err(|error| place.store("could not drop repeated ids", error))?;
+            conditional::patch(handle, upserts, &patches, &deletes).await?
+        }
         None if deletes.is_empty() => return Ok(Applied::default()),
-        None => Applied { upserted: 0, deleted: delete(handle, &deletes).await? },
+        None => Applied { deleted: delete(handle, &deletes).await?, ..Applied::default() },
         Some(rows) => {
             let rows = last_of_each_id(rows).map_err(|error| place.store("could not drop repeated ids", error))?;
             let rows = scan::to_row_schema(&rows, layout.dimension)
@@ -53,7 +62,7 @@ pub(crate) async fn apply(
                 WriteMode::Append if deletes.is_empty() => append(handle, rows).await?,
                 WriteMode::Append | WriteMode::Upsert => merge(handle, rows, &deletes).await?,
             };
-            Applied { upserted, deleted }
+            Applied { upserted, deleted, ..Applied::default() }
         }
     };
     durability.settle().await.map_err(|error| place.not_durable(error))?;

@@ -125,6 +125,14 @@ impl Collection for MemoryCollection {
                 content.put(row);
                 applied.upserted += 1;
             }
+            for patch in &batch.patches {
+                let ids = || patch.rows.ids().iter().flatten();
+                let there = ids().filter_map(|id| content.rows.get(id).map(|stored| (id, stored)));
+                let merged = patch.merged_into(&self.batch(there)?)?;
+                applied.missing.extend(ids().filter(|id| !content.rows.contains_key(*id)).map(str::to_owned));
+                applied.upserted += merged.len() as u64;
+                merged.rows().for_each(|row| content.put(row));
+            }
         }
         self.faults.pass(Point::AfterApply).await?;
         Ok(applied)

@@ -1,13 +1,14 @@
 use crate::connection::{Dsn, Server, Timeouts, Variables};
 use crate::error::Place;
+use crate::feed;
 use crate::layout::{Names, marker};
 use crate::maintenance;
 use crate::palace;
 use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Check, CollectionSpec, Conversion, Descriptor, Fidelity, Metric, OpenMode, OpenOptions,
-    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, Descriptor, Fidelity, Metric, OpenMode,
+    OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -95,16 +96,18 @@ impl PostgresBackend {
         Self { descriptor: descriptor(), options, server }
     }
 
-    fn opening(&self, palace: &PalaceRef, mode: OpenMode) -> Result<palace::Opening> {
+    fn opening(&self, palace: &PalaceRef, options: OpenOptions) -> Result<palace::Opening> {
         let place = Place::palace(palace);
         let names = Names::of(palace, self.options.namespace.as_deref(), self.options.shared_namespace.as_deref());
+        let names = names.map_err(|error| place.name(error))?;
         Ok(palace::Opening {
-            names: names.map_err(|error| place.name(error))?,
+            names,
             local_path: palace.local_path.clone(),
-            mode,
+            mode: options.mode,
             server: self.server.clone(),
             index_memory_mib: self.options.index_memory_mib,
             place,
+            consumer: options.consumer,
         })
     }
 }
@@ -123,13 +126,15 @@ fn descriptor() -> Descriptor {
             token::RANGE_FILTERS,
             token::SERVER_SIDE_INDEXES,
             token::MIGRATION_EXPORT,
+            token::CHANGE_FEED,
+            token::SYNC,
             token::REQUIRES_EXTERNAL_SERVICE,
             token::SERVER_MODE,
             token::NAMESPACE_ISOLATION,
         ]),
         maintenance_kinds: maintenance::KINDS,
         metrics: &[Metric::Cosine, Metric::L2, Metric::Ip],
-        capture: None,
+        capture: Some(CaptureLevel::Log),
         fidelity: Fidelity::Exact,
         conversions: &[Conversion::NulInText],
         readers: 4,
@@ -148,14 +153,22 @@ impl Backend for PostgresBackend {
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
-        Ok(Arc::new(self.opening(palace, options.mode)?.open().await?))
+        Ok(Arc::new(self.opening(palace, options)?.open().await?))
     }
 
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
-        match self.opening(palace, OpenMode::Read) {
-            Ok(opening) => preflight::checks(&opening, purpose, self.options.sessions).await,
-            Err(error) => vec![Check::fails("names", error.what(), error.advice())],
+        let opening = match self.opening(palace, OpenMode::Read.into()) {
+            Ok(opening) => opening,
+            Err(error) => return vec![Check::fails("names", error.what(), error.advice())],
+        };
+        let mut checks = preflight::checks(&opening, purpose, self.options.sessions).await;
+        if purpose == Purpose::Followed {
+            match opening.open().await {
+                Ok(palace) => checks.extend(feed::preflight(&palace.0).await),
+                Err(error) => checks.push(Check::fails("change_log", error.what(), error.advice())),
+            }
         }
+        checks
     }
 
     fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
@@ -164,9 +177,23 @@ impl Backend for PostgresBackend {
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
         // Neither need be whole for this: a target may not be there yet.
-        let staging = self.opening(staging, OpenMode::Write)?.open().await?;
-        let target = self.opening(target, OpenMode::Write)?.unopened().await?;
+        let staging = self.opening(staging, OpenMode::Write.into())?.open().await?;
+        let target = self.opening(target, OpenMode::Write.into())?.unopened().await?;
         palace::replace(&target, &staging.0).await
+    }
+
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
+        let place = Place::palace(palace);
+        let session = self.server.session().await.map_err(|error| place.name(error))?;
+        feed::slots(&session).await.map_err(|error| place.sql("could not list the replication slots", error))
+    }
+
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        feed::drop_slot(&self.server, &Place::palace(palace), name).await
+    }
+
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        feed::release(&self.server, &Place::palace(palace), consumer).await
     }
 
     async fn close_palace(&self, _palace: &PalaceRef) -> Result<()> {

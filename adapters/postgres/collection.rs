@@ -1,12 +1,15 @@
 use crate::connection::{Connector, Server, Session};
 use crate::error::Place;
+use crate::feed::{self, Feed};
 use crate::palace::{PostgresPalace, Standing};
 use crate::{read, write};
 use async_trait::async_trait;
 use deadpool::managed::Object;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, ErrorKind, GetRequest, GetResult, KeyRange, Partition,
-    QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, ErrorKind, FeedHead, GetRequest, GetResult, KeyRange,
+    Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;
@@ -60,6 +63,15 @@ impl PostgresCollection {
             vector_schema: schema.of_vector(""),
         };
         Self { palace, standing, table: Arc::new(table) }
+    }
+
+    fn feed(&self) -> Result<Arc<Feed>> {
+        let detail = "the server's log is kept for a consumer, and the palace was opened for none";
+        self.palace.feed.clone().ok_or_else(|| self.table.place.error(ErrorKind::InvalidRequest, detail))
+    }
+
+    fn oid(&self) -> u32 {
+        u32::try_from(self.standing.relation.oid).unwrap_or_default()
     }
 
     pub(crate) fn table(&self) -> &Arc<Table> {
@@ -151,5 +163,17 @@ impl Collection for PostgresCollection {
 
     async fn query(&self, request: &QueryRequest) -> Result<QueryResult> {
         read::query(self, self.standing.metric(), request).await
+    }
+
+    async fn feed_head(&self) -> Result<Option<FeedHead>> {
+        let feed = self.feed()?;
+        feed.head(&self.palace, &self.standing, &self.table.place).await.map(Some)
+    }
+
+    fn changes_since(&self, cursor: &Cursor, batch_rows: usize) -> BoxStream<'static, Result<ChangeBatch>> {
+        match self.feed() {
+            Ok(feed) => feed::changes_since(feed, Arc::clone(&self.table), self.oid(), cursor.clone(), batch_rows),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
     }
 }

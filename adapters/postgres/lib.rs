@@ -6,6 +6,7 @@
 //! * `read`, `write`: rows by binary COPY, selections and searches in SQL; `filter` says what SQL can say of a filter.
 //! * `preflight`: what only the server can tell of whether work would go through.
 //! * `maintenance`: vacuum, statistics, the vector index; what the operator is told of a palace's condition.
+//! * `feed`: the change log, by logical decoding.
 //! * `error`: the one place that reads SQLSTATEs.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout))]
 
@@ -13,6 +14,7 @@ mod backend;
 mod collection;
 mod connection;
 mod error;
+mod feed;
 mod filter;
 mod layout;
 mod maintenance;

@@ -1,6 +1,6 @@
 use super::{
     Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, EmbedderIdentity, Error, ErrorKind, Fidelity,
-    MaintenanceKind, Metric, Palace, PalaceRef, Purpose, Result, SpecVersion,
+    MaintenanceKind, Metric, Palace, PalaceRef, Purpose, Result, Slot, SpecVersion,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -114,6 +114,30 @@ pub trait Backend: Send + Sync + 'static {
         Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target))
     }
 
+    /// What the palace's store keeps of its log for those who follow it, and what that costs; none from a store that
+    /// keeps nothing for anybody.
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
+        let _ = palace;
+        Ok(Vec::new())
+    }
+
+    /// Drops a slot by name. Whoever followed by it has to compare everything anew.
+    ///
+    /// # Errors
+    /// `InUse` while somebody follows by it; `InvalidRequest` for one that is not there or not this program's.
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        let _ = palace;
+        let detail = format!("backend {} keeps no slots, hence none named {name:?}", self.descriptor().name);
+        Err(Error::new(ErrorKind::InvalidRequest, detail))
+    }
+
+    /// Drops everything the store keeps for a consumer ([`OpenOptions::consumer`]) that will not come again, and tells
+    /// what that was; nothing if nothing is kept.
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        let _ = (palace, consumer);
+        Ok(Vec::new())
+    }
+
     /// Lets go of whatever is kept open for a palace; safe for one that was never opened (§2.6). Handles on it answer
     /// `BackendClosed` from then on, which [`enforce`](super::enforce()) sees to: an adapter only frees resources here.
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {
@@ -152,10 +176,13 @@ pub struct OpenOptions {
     /// Opens collections of another model too, records the given one and writes that to the palace's migration log
     /// (§1.5). Needs a writable mode.
     pub force_model_swap: bool,
+    /// Who follows the palace's feed, by a name of its own for as long as it does: its link. A store that keeps its log
+    /// for those who follow keeps it under that name; others take no notice.
+    pub consumer: Option<String>,
 }
 
 impl From<OpenMode> for OpenOptions {
     fn from(mode: OpenMode) -> Self {
-        Self { mode, embedder: None, force_model_swap: false }
+        Self { mode, embedder: None, force_model_swap: false, consumer: None }
     }
 }

@@ -1,6 +1,7 @@
-use super::Include;
-use crate::rows::RowBatch;
+use super::{Error, ErrorKind, Include, Result};
+use crate::rows::{Row, RowBatch, RowBatchBuilder};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A place in a collection's feed; opaque outside its adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,11 @@ pub struct ChangeBatch {
     pub patches: Vec<Patch>,
     /// Ids to remove; absent ones are ignored.
     pub deletes: Vec<String>,
+    /// Of a feed: before all of this, every row the source had is gone, as after TRUNCATE. Core empties the target then;
+    /// [`apply`](super::Collection::apply) is never given it.
+    pub emptied: bool,
+    /// Of a feed: when the oldest of these changes was made, if the store says; milliseconds since the epoch.
+    pub changed_at_ms: Option<i64>,
     /// Once this batch is durable the feed has gone this far. `None` while more batches of the same step follow.
     pub cursor: Option<Cursor>,
 }
@@ -36,6 +42,28 @@ pub struct Patch {
     pub rows: RowBatch,
     /// Which fields are replaced, each as a whole; the others stay as the store has them.
     pub fields: Include,
+}
+
+impl Patch {
+    /// The rows of `there` that the patch is for, with its fields in them.
+    ///
+    /// # Errors
+    /// `DimensionMismatch` if vectors are replaced by ones of another width.
+    pub fn merged_into(&self, there: &RowBatch) -> Result<RowBatch> {
+        let new: HashMap<&str, Row<'_>> = self.rows.rows().map(|row| (row.id, row)).collect();
+        let mut merged = RowBatchBuilder::with_capacity(there.len(), there.dimension());
+        for old in there.rows() {
+            let Some(new) = new.get(old.id) else { continue };
+            let row = Row {
+                id: old.id,
+                document: if self.fields.documents { new.document } else { old.document },
+                metadata: if self.fields.metadatas { new.metadata } else { old.metadata },
+                embedding: if self.fields.embeddings { new.embedding } else { old.embedding },
+            };
+            merged.push(row).map_err(|error| Error::new(ErrorKind::DimensionMismatch, error.to_string()))?;
+        }
+        merged.finish().map_err(|error| Error::new(ErrorKind::Internal, "patched rows").with_source(error))
+    }
 }
 
 impl ChangeBatch {
@@ -61,10 +89,12 @@ pub enum WriteMode {
 }
 
 /// What applying a batch did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Rows inserted or replaced.
+    /// Rows inserted or replaced, or patched.
     pub upserted: u64,
     /// Rows removed.
     pub deleted: u64,
+    /// Ids of patches that are not there, so that nothing could be patched: whoever asked has to fetch the rows whole.
+    pub missing: Vec<String>,
 }

@@ -39,6 +39,10 @@ pub trait Collection: Send + Sync {
     /// last row counts. Replaying a batch in [`WriteMode::Upsert`] changes nothing. Rows are stored as they are: this
     /// is how copies travel, and a copy does not judge.
     ///
+    /// Patches are only given to a backend that advertises `supports_update`. They replace the fields they name, each
+    /// whole (metadata is not merged), and make no rows: ids that are not there come back as
+    /// [`missing`](Applied::missing). No reader sees half of a patched row.
+    ///
     /// # Errors
     /// `DimensionMismatch` for vectors of another width; `RowRefused` for a row the store cannot hold. Of a batch that
     /// failed, rows may be there, each whole.
@@ -90,7 +94,11 @@ pub trait Collection: Send + Sync {
         Ok(None)
     }
 
-    /// Changes after `cursor`, net per row; the last batch carries the cursor they lead to (§6).
+    /// Changes after `cursor`, net per row; the last batch carries the cursor they lead to (§6). Of a step that is too
+    /// large to be held in memory a row may come again in a later batch.
+    ///
+    /// A row of which the store's log tells only some fields comes as a [`Patch`](super::Patch); fields it does not
+    /// tell are those the row had at `cursor`.
     ///
     /// # Errors
     /// `CursorExpired` if the store no longer knows that place, `UnsupportedCapability` without a feed.

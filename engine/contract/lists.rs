@@ -1,4 +1,4 @@
-use super::{Error, ErrorKind, Metadata, Result};
+use super::{Error, ErrorKind, GetResult, Metadata, Result};
 use crate::rows::{Row, RowBatch, RowBatchBuilder, canonical_metadata};
 
 /// Rows as parallel lists, the way callers of the RFC's `add` and `upsert` have them.
@@ -12,6 +12,18 @@ pub struct RowLists {
     pub metadatas: Option<Vec<Metadata>>,
     /// Vectors; without the list no row has one.
     pub embeddings: Option<Vec<Option<Vec<f32>>>>,
+}
+
+impl From<GetResult> for RowLists {
+    /// Rows as they were got with [`Include::ALL`](super::Include::ALL).
+    fn from(found: GetResult) -> Self {
+        Self {
+            ids: found.ids,
+            documents: Some(found.documents),
+            metadatas: Some(found.metadatas),
+            embeddings: found.embeddings,
+        }
+    }
 }
 
 impl RowLists {

@@ -45,6 +45,7 @@ mod preflight;
 pub mod reference;
 mod scan;
 mod selection;
+mod slot;
 mod spec_version;
 
 pub use backend::{Backend, Descriptor, OpenMode, OpenOptions};
@@ -71,4 +72,5 @@ pub use palace_ref::PalaceRef;
 pub use preflight::{Check, Purpose, Standing};
 pub use scan::{Partition, RowStream, ScanOrder, ScanRequest};
 pub use selection::{BackendChoice, DEFAULT_BACKEND, SelectedBy, select_backend};
+pub use slot::Slot;
 pub use spec_version::SpecVersion;

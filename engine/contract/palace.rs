@@ -1,6 +1,6 @@
 use super::{
-    Collection, EmbedderIdentity, Error, ErrorKind, Health, LogEntry, MaintenanceResult, MaintenanceState, Metric,
-    Progress, Result,
+    Collection, Cursor, EmbedderIdentity, Error, ErrorKind, Health, LogEntry, MaintenanceResult, MaintenanceState,
+    Metric, Progress, Result,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,15 @@ pub trait Palace: Send + Sync {
     async fn append_to_migration_log(&self, entry: &LogEntry) -> Result<()> {
         let _ = entry;
         Err(Error::new(ErrorKind::UnsupportedCapability, "this backend keeps no migration log"))
+    }
+
+    /// Told by the consumer the palace was opened for: of each collection it follows, everything up to its cursor is
+    /// durable where it went, and the cursors are stored. What the store keeps for that consumer only before the earliest
+    /// of them may go. Told once before anything is followed, with the cursors following begins at, and again as they
+    /// move.
+    async fn confirm(&self, positions: &[(String, Cursor)]) -> Result<()> {
+        let _ = positions;
+        Ok(())
     }
 
     /// Lets go of what the handle keeps open (§2.6), and returns once nothing runs any more that was begun through it and

@@ -28,13 +28,19 @@ pub struct Ending {
     pub at_ms: i64,
 }
 
-/// A link as the journal knows it, for whoever only looks.
-#[derive(Clone, Debug, PartialEq)]
+/// A link as the journal knows it, whoever works on it.
+#[derive(Clone, Debug)]
 pub struct KnownLink {
+    /// The link.
+    pub link: LinkId,
     /// What was asked for.
     pub spec: LinkSpec,
     /// The plan, if one was stored.
     pub plan: Option<Plan>,
+    /// How far it has gone.
+    pub positions: Positions,
+    /// How it ended, if it did.
+    pub ending: Option<Ending>,
 }
 
 /// Durable state of links. What a call has answered survives a crash of the machine.
@@ -64,7 +70,7 @@ pub trait Journal: Digests + Send + Sync + 'static {
     /// Takes back that it has ended: what it has made is to be looked at again. Plan and positions stay.
     async fn reopen(&self, link: &LinkId, epoch: u64) -> Result<(), JournalError>;
 
-    /// Every link there is.
+    /// Every link, by id. Takes over none of them.
     async fn links(&self) -> Result<Vec<KnownLink>, JournalError>;
 
     /// Keeps rows the target refused. A row that is kept already is replaced: replaying changes nothing.

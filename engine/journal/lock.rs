@@ -1,8 +1,9 @@
 use super::JournalError;
-use crate::link::LinkSpec;
+use crate::link::{LinkId, LinkSpec};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// The right of one process to work on a link and to write to its target; given back when dropped, and by the operating
 /// system when the process dies.
@@ -59,6 +60,44 @@ fn names(spec: &LinkSpec, further: &[&str]) -> Vec<(String, String)> {
     std::iter::once(link).chain(targets.into_iter().map(of_target)).collect()
 }
 
+/// When a link was last worked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// When that began.
+    pub began: SystemTime,
+    /// The process that does it now.
+    pub pid: Option<String>,
+}
+
+impl LastRun {
+    /// What the link's lock below `state` tells; `None` if nobody has ever worked on it. The
+    /// lock is held for a moment, in which a run that begins finds it taken.
+    ///
+    /// # Errors
+    /// If the lock cannot be looked at.
+    pub fn of(state: &Path, link: &LinkId) -> Result<Option<Self>, JournalError> {
+        let path = state.join("locks").join(format!("link-{link}.lock"));
+        let io = |source| JournalError::Io { path: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        let began = file.metadata().and_then(|metadata| metadata.modified()).map_err(io)?;
+        // Shared, so that two who look do not take each other for the one who works.
+        let pid = match file.try_lock_shared() {
+            Ok(()) => None,
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(io)?;
+                Some(pid.trim().to_owned())
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        };
+        Ok(Some(Self { began, pid }))
+    }
+}
+
 fn lock(state: &Path, name: &str, what: impl FnOnce() -> String) -> Result<File, JournalError> {
     let folder = state.join("locks");
     let path = folder.join(name);
@@ -105,7 +144,12 @@ mod tests {
         let ours = Some(std::process::id().to_string());
         let holder = |spec: &LinkSpec| LinkLock::holder(state.path(), spec, &[]).unwrap();
         assert_eq!(holder(&spec("b")).map(|(_, pid)| pid), ours);
+        let id = spec("a").id();
+        let pid = LastRun::of(state.path(), &id).unwrap().unwrap().pid;
+        assert_eq!(pid, Some(std::process::id().to_string()));
+        assert_eq!(LastRun::of(state.path(), &LinkId("none".into())).unwrap(), None);
         drop(held);
+        assert_eq!(LastRun::of(state.path(), &id).unwrap().unwrap().pid, None);
         assert_eq!(holder(&spec("b")), None);
         LinkLock::acquire(state.path(), &spec("b"), &[]).unwrap();
     }

@@ -15,5 +15,5 @@ pub use claim::{Claim, Ending, Journal, KnownLink};
 pub use dead_letter::{DeadLetter, KeptLetter};
 pub use digests::{Carried, Digests};
 pub use error::JournalError;
-pub use lock::LinkLock;
+pub use lock::{LastRun, LinkLock};
 pub use sqlite::SqliteJournal;

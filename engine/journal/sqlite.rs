@@ -223,7 +223,20 @@ impl Journal for SqliteJournal {
     }
 
     async fn links(&self) -> Result<Vec<KnownLink>, JournalError> {
-        self.transact(letters::links).await
+        self.transact(|transaction| {
+            let mut links = Vec::new();
+            let mut statement = transaction.prepare("SELECT id, spec, plan, ending FROM link ORDER BY id")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let link = LinkId(row.get(0)?);
+                let spec: String = row.get(1)?;
+                let spec = serde_json::from_str(&spec).map_err(|source| Refusal::Unreadable("a link", source))?;
+                let (plan, ending) = (parsed("a plan", row.get(2)?)?, parsed("an ending", row.get(3)?)?);
+                links.push(KnownLink { spec, plan, positions: positions(transaction, &link)?, ending, link });
+            }
+            Ok(links)
+        })
+        .await
     }
 
     async fn set_aside(&self, link: &LinkId, epoch: u64, letters: &[DeadLetter]) -> Result<(), JournalError> {

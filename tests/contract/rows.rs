@@ -22,6 +22,10 @@ pub(crate) fn row(id: impl Into<String>) -> Written {
 }
 
 impl Written {
+    pub(crate) fn named(self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self }
+    }
+
     pub(crate) fn document(self, document: impl Into<String>) -> Self {
         Self { document: Some(document.into()), ..self }
     }

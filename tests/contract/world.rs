@@ -18,12 +18,15 @@ pub(crate) const WIDTH: u32 = 4;
 pub(crate) struct World {
     store: Box<dyn Store>,
     backend: Arc<dyn Backend>,
+    /// Who follows feeds: one consumer for each palace of the test.
+    consumer: String,
 }
 
 impl World {
     pub(crate) fn new(store: Box<dyn Store>) -> Self {
         let backend = enforce(store.backend());
-        Self { store, backend }
+        let consumer = format!("suite_{:012x}", rand::random::<u64>() >> 16);
+        Self { store, backend, consumer }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -88,7 +91,12 @@ impl World {
     }
 
     pub(crate) async fn open(&self, name: &str, mode: OpenMode) -> Result<Arc<dyn Palace>> {
-        self.backend.open(&self.reference(name), mode.into()).await
+        self.backend.open(&self.reference(name), self.options(name, mode)).await
+    }
+
+    fn options(&self, name: &str, mode: OpenMode) -> OpenOptions {
+        let consumer = format!("{} of {name}", self.consumer);
+        OpenOptions { consumer: Some(consumer), ..mode.into() }
     }
 
     pub(crate) async fn open_with(
@@ -97,7 +105,7 @@ impl World {
         mode: OpenMode,
         embedder: &EmbedderIdentity,
     ) -> Result<Arc<dyn Palace>> {
-        let options = OpenOptions { mode, embedder: Some(embedder.clone()), force_model_swap: false };
+        let options = OpenOptions { mode, embedder: Some(embedder.clone()), force_model_swap: false, consumer: None };
         self.backend.open(&self.reference(name), options).await
     }
 
@@ -132,7 +140,8 @@ impl World {
 
     pub(crate) async fn palace_elsewhere(&self, palace: &str) -> Arc<dyn Palace> {
         let backend = self.another_process();
-        backend.open(&self.reference(palace), OpenMode::Write.into()).await.expect("the palace is there for others")
+        let options = self.options(palace, OpenMode::Write);
+        backend.open(&self.reference(palace), options).await.expect("the palace is there for others")
     }
 }
 

@@ -19,6 +19,7 @@ mod output;
 mod overwrite;
 mod plan;
 mod postgres;
+mod postgres_feed;
 mod postgres_targets;
 mod real_palace;
 mod receipt;

@@ -72,23 +72,6 @@ fn a_live_palace_is_followed_to_the_last_change_across_an_interruption() {
 }
 
 #[test]
-fn a_source_without_a_feed_is_refused_when_the_mirror_is_bound() {
-    let scratch = Scratch::new();
-    let source = std::env::var("PALANQUIN_TEST_POSTGRES").expect("run the tests with tests/run");
-    let palace = format!("{source}?palace=mirror-{}", std::process::id());
-    let made = Program::with(["migrate"]).arg(scratch.palace().to_str().unwrap()).arg(&palace);
-    let made = made.arg("--state").arg(scratch.path("state").to_str().unwrap()).run();
-    assert_eq!(made.code, Some(0), "{}{}", made.stdout, made.stderr);
-    let target = scratch.path("mirror");
-    let program = Program::with(["mirror"]).arg(&palace).arg(&format!("lance:{}", target.display()));
-    let run = program.arg("--state").arg(scratch.path("state").to_str().unwrap()).run();
-    assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("supports_change_feed"), "{}", run.stdout);
-    assert!(run.stdout.contains("--capture scan --interval 60s"), "{}", run.stdout);
-    assert!(!target.exists());
-}
-
-#[test]
 fn only_a_chroma_directory_can_be_frozen() {
     let scratch = Scratch::new();
     let run = Program::with(["freeze"]).arg(&format!("lance:{}", scratch.path("palace").display())).run();

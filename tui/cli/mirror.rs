@@ -1,7 +1,7 @@
 use super::salvage::Salvage;
 use super::share::Share;
 use super::workshop::{Opened, Workshop, ends};
-use super::{Face, given};
+use super::{Face, given, restart};
 use crate::exit_code::Exit;
 use crate::registry::Registry;
 use clap::{Args, ValueEnum};
@@ -32,6 +32,9 @@ pub(super) struct Mirror {
     interval: Option<Interval>,
     #[command(flatten)]
     salvage: Salvage,
+    /// Begin anew: remove what an interrupted run copied, and forget its plan and positions
+    #[arg(long)]
+    restart: bool,
     #[command(flatten)]
     workshop: Workshop,
     #[command(flatten)]
@@ -59,7 +62,10 @@ impl Mirror {
             ..LinkSpec::new(LinkKind::Mirror, source.address.as_str(), target.address.as_str())
         };
         let spec = self.share.apply(spec)?;
-        let Opened { lock, mut session, .. } = self.workshop.open(&spec, &[])?;
+        let Opened { journal, lock, mut session, .. } = self.workshop.open(&spec, &[])?;
+        if self.restart {
+            session.wait(restart::forget(&journal, &spec, &source, &target))?;
+        }
         let options = self.workshop.options();
         session.start_link(StartLink {
             spec: spec.clone(),

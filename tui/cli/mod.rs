@@ -8,6 +8,7 @@ mod demo;
 mod freeze;
 mod history;
 mod inspect;
+mod links;
 mod maintain;
 mod migrate;
 mod mirror;
@@ -21,9 +22,10 @@ mod salvage;
 mod share;
 mod verify;
 mod workshop;
-
 pub(crate) use inspect::Inspection;
 pub(crate) use migrate::Migrated;
+mod slots;
+pub(crate) use links::Listed;
 pub(crate) use plan::MigrationPlan;
 
 use crate::configuration;
@@ -82,6 +84,12 @@ enum Command {
     History(history::History),
     /// Keep MemPalace from writing to a Chroma palace, as for a cutover, until stopped; reading goes on
     Freeze(freeze::Freeze),
+    /// The links this machine's journal knows, and forgetting one
+    #[command(after_help = TABLE)]
+    Links(links::Links),
+    /// What a palace's server keeps of its log for those who follow it, and dropping that
+    #[command(after_help = TABLE)]
+    Slots(slots::Slots),
     /// The backends there are: capabilities, maintenance kinds, how changes are captured
     Backends(backends::Backends),
     /// See it work: a sample palace is copied, then mirrored while it changes, in a scratch directory
@@ -167,6 +175,8 @@ pub(crate) fn run() -> Exit {
         Command::DeadLetters(letters) => (lines(letters.prints_json()), letters.run()),
         Command::Freeze(freeze) => (output::Face::Plain, freeze.run()),
         Command::Palace(palace) => (output::Face::Plain, palace.run()),
+        Command::Links(links) => (links.face(), links.run()),
+        Command::Slots(slots) => (slots.face(), slots.run()),
         Command::Backends(backends) => (lines(backends.json), backends.run()),
     };
     ended.unwrap_or_else(|error| {

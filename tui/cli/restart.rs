@@ -1,4 +1,5 @@
-//! Beginning anew: what an interrupted run copied is removed, its plan and positions are forgotten.
+//! Beginning anew: what an interrupted run copied is removed, its plan and positions are forgotten, and so is what the
+//! source keeps for the link.
 
 use palanquin_actors::PalaceSource;
 use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Result, token};
@@ -9,7 +10,12 @@ use palanquin_engine::link::LinkSpec;
 ///
 /// # Errors
 /// `PalaceExists`, with nothing forgotten, if the copy was finished or the target holds anything else.
-pub(super) async fn forget(journal: &dyn Journal, spec: &LinkSpec, target: &PalaceSource) -> Result<()> {
+pub(super) async fn forget(
+    journal: &dyn Journal,
+    spec: &LinkSpec,
+    source: &PalaceSource,
+    target: &PalaceSource,
+) -> Result<()> {
     let claim = journal.claim(spec).await?;
     if let Some(plan) = &claim.plan {
         let refused = |detail: &str| Err(Error::new(ErrorKind::PalaceExists, detail).in_palace(&target.address));
@@ -37,6 +43,7 @@ pub(super) async fn forget(journal: &dyn Journal, spec: &LinkSpec, target: &Pala
             Err(error) => return Err(error),
         }
     }
+    source.backend.release(&source.palace, &claim.link.0).await?;
     journal.forget(&claim.link, claim.epoch).await?;
     Ok(())
 }

@@ -1,10 +1,10 @@
-use crate::cli::{Inspection, Migrated, MigrationPlan};
+use crate::cli::{Inspection, Listed, Migrated, MigrationPlan};
 use crate::exit_code::Exit;
 use palanquin_actors::LinkEnd;
 use palanquin_actors::board::{EventEntry, LinkView, PalaceView};
 use palanquin_engine::contract::{
     Capabilities, CaptureLevel, Conversion, Descriptor, Error, Fidelity, Finding, LogEntry, MaintenanceKind,
-    MaintenanceResult, MaintenanceStep, Metric,
+    MaintenanceResult, MaintenanceStep, Metric, Slot,
 };
 use palanquin_engine::journal::{DeadLetter, KeptLetter};
 use palanquin_engine::link::{ConvertedRows, LinkId, SetAside};
@@ -96,6 +96,13 @@ enum Content<'a> {
         exit_code: u8,
         intact: bool,
         stamp: &'a str,
+    },
+    Slot {
+        slot: &'a Slot,
+        link: Option<&'a LinkId>,
+    },
+    Link {
+        link: &'a Listed<'a>,
     },
     Note {
         text: &'a str,
@@ -216,6 +223,15 @@ pub(crate) fn verification(report: &ParityReport, repaired: Option<&Repaired>, e
 
 pub(crate) fn receipt_checked(stamp: &str, intact: bool, exit: Exit) -> String {
     line(Content::Receipt { exit_code: exit as u8, intact, stamp })
+}
+
+/// A slot, and the link it is kept for if the journal knows it.
+pub(crate) fn slot(slot: &Slot, link: Option<&LinkId>) -> String {
+    line(Content::Slot { slot, link })
+}
+
+pub(crate) fn link(link: &Listed<'_>) -> String {
+    line(Content::Link { link })
 }
 
 pub(crate) fn note(text: &str) -> String {

@@ -5,6 +5,7 @@ mod cadence;
 pub(crate) mod json;
 pub(crate) mod plain;
 mod summary;
+pub(crate) mod table;
 pub(crate) mod tree;
 pub(crate) mod words;
 

@@ -59,7 +59,10 @@ impl Prepared {
 pub(super) async fn run(desk: &Desk) -> Result<Done> {
     let setup = &desk.setup;
     let filter = setup.spec.filter.as_ref().map_or(Ok(Filter::All), Filter::parse)?;
-    let source = connect(&setup.source.actor, OpenMode::Read, true).await?;
+    // A source that keeps its log for those who follow it keeps it under the link's name.
+    let follows_feed = setup.spec.kind == LinkKind::Mirror && setup.spec.scan_every_ms.is_none();
+    let consumer = follows_feed.then(|| setup.id.to_string());
+    let source = open(&setup.source.actor, Connect { mode: OpenMode::Read, fresh: true, consumer }).await?;
     desk.heartbeat.beat();
     let there = match connect(&setup.target.actor, OpenMode::Write, true).await {
         Ok(target) => Some(target),
@@ -104,7 +107,11 @@ pub(super) async fn run(desk: &Desk) -> Result<Done> {
 
 /// The palace, opened anew if `fresh`: what was exchanged under an open connection is then noticed.
 pub(super) async fn connect(actor: &Addr<PalaceActor>, mode: OpenMode, fresh: bool) -> Result<Arc<dyn Palace>> {
-    actor.send(Connect { mode, fresh }).await.unwrap_or_else(|error: MailboxError| {
+    open(actor, Connect { mode, fresh, consumer: None }).await
+}
+
+async fn open(actor: &Addr<PalaceActor>, connect: Connect) -> Result<Arc<dyn Palace>> {
+    actor.send(connect).await.unwrap_or_else(|error: MailboxError| {
         Err(Error::new(ErrorKind::Unavailable, "the palace's actor does not answer").with_source(error))
     })
 }

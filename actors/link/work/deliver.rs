@@ -10,7 +10,7 @@ use super::{Desk, News, Pair, Prepared};
 use crate::clock::now_ms;
 use palanquin_engine::contract::{
     ChangeBatch, Collection, Conversion, Error, ErrorKind, Filter, GetRequest, Include, Patch, Result, RowLists,
-    Selection, WriteMode,
+    Selection, WriteMode, token,
 };
 use palanquin_engine::journal::DeadLetter;
 use palanquin_engine::link::{SetAside, passing};
@@ -33,6 +33,8 @@ pub(super) struct Delivery {
 struct Found {
     refusals: Vec<Refusal>,
     converted: Vec<(Conversion, String)>,
+    /// Rows that were to be patched and are not in the target.
+    missing: Vec<String>,
 }
 
 /// A row that is not to be in the target, and the failure the link halts with if it may not be set aside.
@@ -62,6 +64,9 @@ impl Delivery {
     pub(super) async fn deliver_changes(&self, pair: &Pair, mut batch: ChangeBatch) -> Result<()> {
         let bytes = batch.upserts.as_ref().map_or(0, RowBatch::bytes);
         self.desk.setup.limits.pass(&self.desk.heartbeat, batch.rows(), bytes).await;
+        if !self.desk.setup.target.capabilities.has(token::UPDATE) {
+            batch = whole(pair, batch).await.map_err(|error| self.at_source(pair, error))?;
+        }
         if !self.filter.is_all() {
             batch = self.filtered(pair, batch).await.map_err(|error| self.at_source(pair, error))?;
         }
@@ -87,7 +92,15 @@ impl Delivery {
         if batch.rows() > 0 {
             self.apply(pair, target, batch, mode, &mut found).await?;
         }
-        let Found { mut refusals, mut converted } = found;
+        let missing = std::mem::take(&mut found.missing);
+        if !missing.is_empty() {
+            // What they had before the patch never came here; one that is gone by now is told of later.
+            let rows = reread(pair, &missing).await.map_err(|error| self.at_source(pair, error))?;
+            if let Some(rows) = self.fit(pair, &rows, &mut found)? {
+                self.apply_rows(pair, target, rows, &mut found).await?;
+            }
+        }
+        let Found { mut refusals, mut converted, .. } = found;
         let refused: BTreeSet<String> = refusals.iter().map(|refusal| refusal.letter.about.id.clone()).collect();
         if converted.iter().any(|(_, id)| refused.contains(id)) {
             as_it_was.iter().for_each(|rows| unconvert(&mut refusals, rows));
@@ -105,7 +118,7 @@ impl Delivery {
         if batch.patches.iter().all(|patch| self.known_among(pair, &patch.rows).is_empty()) {
             return Ok(batch);
         }
-        let ChangeBatch { upserts, patches, mut deletes, cursor } = batch;
+        let ChangeBatch { upserts, patches, mut deletes, .. } = batch;
         let mut whole: Vec<RowBatch> = upserts.into_iter().collect();
         let mut others = Vec::new();
         for Patch { rows, fields } in patches {
@@ -123,7 +136,7 @@ impl Delivery {
         }
         whole.retain(|rows| !rows.is_empty());
         let upserts = if whole.is_empty() { None } else { Some(RowBatch::concat(&whole).map_err(broken)?) };
-        Ok(ChangeBatch { upserts, patches: others, deletes, cursor })
+        Ok(ChangeBatch { upserts, patches: others, deletes, ..ChangeBatch::default() })
     }
 
     /// The rows of a batch that are to be in the target: as the source has them, and as the target is to hold them.
@@ -134,7 +147,7 @@ impl Delivery {
     }
 
     async fn filtered(&self, pair: &Pair, batch: ChangeBatch) -> Result<ChangeBatch> {
-        let ChangeBatch { upserts, patches, mut deletes, cursor } = batch;
+        let ChangeBatch { upserts, patches, mut deletes, .. } = batch;
         let mut changed: Vec<RowBatch> = upserts.into_iter().collect();
         for patch in patches {
             let ids: Vec<String> = patch.rows.ids().iter().flatten().map(str::to_owned).collect();
@@ -154,7 +167,7 @@ impl Delivery {
             }
         }
         let upserts = if kept.is_empty() { None } else { Some(RowBatch::concat(&kept).map_err(broken)?) };
-        Ok(ChangeBatch { upserts, patches: Vec::new(), deletes, cursor })
+        Ok(ChangeBatch { upserts, deletes, ..ChangeBatch::default() })
     }
 
     /// The batch as the target can hold it. What no conversion makes fit is refused, and with `--strict` what one would.
@@ -162,7 +175,7 @@ impl Delivery {
         if self.conversions.is_empty() {
             return Ok(batch);
         }
-        let ChangeBatch { upserts, patches, deletes, cursor } = batch;
+        let ChangeBatch { upserts, patches, deletes, .. } = batch;
         let upserts = match upserts {
             Some(rows) => self.fit(pair, &rows, found)?,
             None => None,
@@ -176,7 +189,7 @@ impl Delivery {
             found.converted.extend(of_patch.converted);
             found.refusals.extend(self.whole(pair, of_patch.refusals).await?);
         }
-        Ok(ChangeBatch { upserts, patches: fitting, deletes, cursor })
+        Ok(ChangeBatch { upserts, patches: fitting, deletes, ..ChangeBatch::default() })
     }
 
     fn fit(&self, pair: &Pair, rows: &RowBatch, found: &mut Found) -> Result<Option<RowBatch>> {
@@ -214,7 +227,10 @@ impl Delivery {
         let (whole, rows) = (batch.clone(), batch.rows() - batch.deletes.len());
         let error = match self.attempt(pair, target, batch, mode).await {
             Err(error) if is_of_a_row(&error) && rows > 0 => error,
-            applied => return applied,
+            applied => {
+                found.missing.extend(applied?);
+                return Ok(());
+            }
         };
         let ChangeBatch { upserts, patches, deletes, .. } = whole;
         if deletes.is_empty() && patches.is_empty() {
@@ -243,7 +259,7 @@ impl Delivery {
                         self.apply_rows(pair, target, rows, found).await?;
                     }
                 }
-                applied => applied?,
+                applied => found.missing.extend(applied?),
             }
         }
         Ok(())
@@ -255,7 +271,7 @@ impl Delivery {
         }
         match self.attempt(pair, target, ChangeBatch::upserts(rows.clone()), WriteMode::Upsert).await {
             Err(error) if is_of_a_row(&error) => self.halve(pair, target, rows, error, found).await,
-            applied => applied,
+            applied => applied.map(drop),
         }
     }
 
@@ -288,7 +304,7 @@ impl Delivery {
                 let attempt = ChangeBatch::upserts(half.clone());
                 match self.attempt(pair, target, attempt, WriteMode::Upsert).await {
                     Err(error) if is_of_a_row(&error) => halves.push((half, error)),
-                    applied => applied?,
+                    applied => drop(applied?),
                 }
             }
             suspected.extend(halves.into_iter().rev());
@@ -296,11 +312,20 @@ impl Delivery {
         Ok(())
     }
 
-    async fn attempt(&self, pair: &Pair, target: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<()> {
+    /// Applies a batch as it is; returns the rows it patches that are not there.
+    async fn attempt(
+        &self,
+        pair: &Pair,
+        target: &dyn Collection,
+        batch: ChangeBatch,
+        mode: WriteMode,
+    ) -> Result<Vec<String>> {
         let applied = target.apply(batch, mode).await;
         self.desk.heartbeat.beat();
         let address = &self.desk.setup.target.address;
-        applied.map(drop).map_err(|error| error.in_palace(address).in_collection(&pair.target_name))
+        applied
+            .map(|applied| applied.missing)
+            .map_err(|error| error.in_palace(address).in_collection(&pair.target_name))
     }
 
     fn refusal(&self, pair: &Pair, row: Row<'_>, error: Error) -> Refusal {
@@ -377,6 +402,12 @@ impl Delivery {
         Ok(())
     }
 
+    /// Forgets every dead letter of a collection: all its rows are gone.
+    pub(super) async fn release_all(&self, pair: &Pair) -> Result<()> {
+        let known = self.letters().get(&pair.name).cloned().unwrap_or_default();
+        self.release(pair, &known.into_iter().collect::<Vec<_>>()).await
+    }
+
     /// The dead letters whose rows a batch brings or removes.
     fn touched_letters(&self, pair: &Pair, batch: &ChangeBatch) -> Vec<String> {
         let mut touched = batch.upserts.as_ref().map_or_else(Vec::new, |rows| self.known_among(pair, rows));
@@ -432,6 +463,20 @@ fn unconvert(refusals: &mut [Refusal], rows: &RowBatch) {
 fn lacking(ids: &[String], there: &RowBatch) -> Vec<String> {
     let there: BTreeSet<&str> = there.ids().iter().flatten().collect();
     ids.iter().filter(|id| !there.contains(id.as_str())).cloned().collect()
+}
+
+/// The batch with whole rows in the place of patches, for a target that cannot be patched; rows that are gone by now are
+/// left to the change that says so.
+async fn whole(pair: &Pair, batch: ChangeBatch) -> Result<ChangeBatch> {
+    if batch.patches.is_empty() {
+        return Ok(batch);
+    }
+    let ids: Vec<String> =
+        batch.patches.iter().flat_map(|patch| patch.rows.ids().iter().flatten().map(str::to_owned)).collect();
+    let there = reread(pair, &ids).await?;
+    let rows: Vec<RowBatch> = batch.upserts.into_iter().chain([there]).filter(|rows| !rows.is_empty()).collect();
+    let upserts = if rows.is_empty() { None } else { Some(RowBatch::concat(&rows).map_err(broken)?) };
+    Ok(ChangeBatch { upserts, patches: Vec::new(), ..batch })
 }
 
 /// Rows of the source by their ids, whole, as they are now.

@@ -2,7 +2,7 @@
 //!
 //! [`check`] opens both ends and makes or takes up the plan; [`copy`] carries partitions; [`follow`] carries changes, and
 //! [`level`] compares every row where the feed has lost its place; [`scan`] follows a source without
-//! a feed by comparison; all of them apply through [`deliver`];
+//! a feed by comparison; [`joined`] makes commits of a feed's batches; all of them apply through [`deliver`];
 //! [`gate`] asks whether the copy may be made and has the target say of which model it is; [`verify`] compares both ends;
 //! [`record`] leaves the migration's record in the target; [`maintain`] builds its indexes. Work stops at the next durable
 //! position when its shift says so.
@@ -12,6 +12,7 @@ mod copy;
 mod deliver;
 mod follow;
 mod gate;
+mod joined;
 mod level;
 mod maintain;
 mod record;

@@ -6,9 +6,12 @@
 use super::check_width;
 use crate::collection::{Pinned, TableHandle};
 use crate::durability::Durability;
+use crate::lookup::any_of;
 use crate::{lookup, retry, scan};
-use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched};
-use palanquin_engine::contract::{ErrorKind, Result, RowUpdates, Selection};
+use arrow_array::RecordBatch;
+use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
+use lancedb::datafusion::prelude::Expr;
+use palanquin_engine::contract::{Applied, ErrorKind, Patch, Result, RowUpdates, Selection};
 use palanquin_engine::rows::RowBatch;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -98,13 +101,73 @@ pub(crate) async fn add(handle: &TableHandle, durability: &Durability, rows: Row
     durability.settle().await.map_err(|error| place.not_durable(error))
 }
 
+/// Upserts, patches and deletes in one commit: patched rows are read whole, and written on top of what was read.
+pub(super) async fn patch(
+    handle: &TableHandle,
+    upserts: Option<RecordBatch>,
+    patches: &[Patch],
+    deletes: &[String],
+) -> Result<Applied> {
+    let place = &handle.place;
+    let ids: Vec<String> =
+        patches.iter().flat_map(|patch| patch.rows.ids().iter().flatten()).map(str::to_owned).collect();
+    let pinned = handle.pin().await?;
+    in_turn(&pinned, || async {
+        let pinned = handle.pin().await?;
+        let there = lookup::by_ids(&pinned, &ids).await?;
+        let mut missing: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        let mut written = Vec::new();
+        if let Some(upserts) = &upserts {
+            let failed = |error| place.store("could not take the batch", error);
+            let rows = scan::to_row_schema(upserts, pinned.layout.dimension).map_err(failed)?;
+            let rows = RowBatch::try_new(rows);
+            written.push(rows.map_err(|error| place.store("could not take the batch", error))?);
+        }
+        if let Some(there) = &there {
+            for id in there.ids().iter().flatten() {
+                missing.remove(id);
+            }
+            for patch in patches {
+                written.push(patch.merged_into(there).map_err(|error| place.named(error))?);
+            }
+        }
+        let missing: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+        written.retain(|rows| !rows.is_empty());
+        if written.is_empty() {
+            let deleted = super::delete(handle, deletes).await?;
+            return Ok(Applied { upserted: 0, deleted, missing });
+        }
+        let written = RowBatch::concat(&written);
+        let written = written.map_err(|error| place.store("could not put the rows together", error))?;
+        let upserted = written.len() as u64;
+        let gone = (!deletes.is_empty()).then(|| any_of(deletes.iter().map(String::as_str)));
+        let deleted = commit(&pinned, written, WhenMatched::UpdateAll, WhenNotMatched::InsertAll, gone).await?;
+        Ok(Applied { upserted, deleted, missing })
+    })
+    .await
+}
+
 /// One commit on top of the pinned version, or `Busy`. Never through an index, see [`super::merge`].
 async fn merge(pinned: &Pinned, rows: RowBatch, there: WhenMatched, not_there: WhenNotMatched) -> Result<()> {
+    commit(pinned, rows, there, not_there, None).await.map(drop)
+}
+
+/// [`merge`], with rows removed that are `gone`; returns how many.
+async fn commit(
+    pinned: &Pinned,
+    rows: RowBatch,
+    there: WhenMatched,
+    not_there: WhenNotMatched,
+    gone: Option<Expr>,
+) -> Result<u64> {
     let failed = |error| pinned.place.store("could not write the rows", error);
     let rows = scan::to_row_schema(rows.as_record_batch(), pinned.layout.dimension)
         .map_err(|error| pinned.place.store("could not take the batch", error))?;
     let mut merge = MergeInsertBuilder::try_new(pinned.dataset.clone(), vec!["id".to_owned()]).map_err(failed)?;
     merge.when_matched(there).when_not_matched(not_there).use_index(false).conflict_retries(0);
+    if let Some(gone) = gone {
+        merge.when_not_matched_by_source(WhenNotMatchedBySource::DeleteIf(gone));
+    }
     let job = merge.try_build().map_err(failed)?;
-    job.execute_batches(vec![rows]).await.map(drop).map_err(failed)
+    job.execute_batches(vec![rows]).await.map(|(_, done)| done.num_deleted_rows).map_err(failed)
 }

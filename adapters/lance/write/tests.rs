@@ -19,7 +19,7 @@ async fn rows_come_back_as_they_were_given() {
         |row: &crate::testing::Owned| row.embedding.clone().map(|v| v.iter().map(|c| c.to_bits()).collect::<Vec<_>>());
     for mode in [WriteMode::Append, WriteMode::Upsert] {
         let applied = collection.apply(upserts(&given), mode).await.unwrap();
-        assert_eq!(applied, Applied { upserted: given.len() as u64, deleted: 0 });
+        assert_eq!(applied, Applied { upserted: given.len() as u64, deleted: 0, ..Applied::default() });
         let found = contents(collection.as_ref()).await;
         assert_eq!(found.len(), given.len());
         for row in &given {
@@ -63,7 +63,7 @@ async fn upserts_and_deletes_are_one_commit_and_touch_no_other_row() {
     let mut deletes = vec!["row 3", "absent", "row 3", "row 1"];
     deletes.extend(AWKWARD);
     let applied = collection.apply(changes(&written, &deletes), WriteMode::Upsert).await.unwrap();
-    assert_eq!(applied, Applied { upserted: 3, deleted: 1 + AWKWARD.len() as u64 });
+    assert_eq!(applied, Applied { upserted: 3, deleted: 1 + AWKWARD.len() as u64, ..Applied::default() });
     table.checkout_latest().await.unwrap();
     assert_eq!(table.version().await.unwrap(), before + 1);
 
@@ -80,7 +80,7 @@ async fn deletes_alone_remove_exactly_the_listed_rows() {
     let given: Vec<_> = AWKWARD.iter().map(|id| row(*id, 0)).chain([row("stays", 1)]).collect();
     collection.apply(upserts(&given), WriteMode::Append).await.unwrap();
     let applied = collection.apply(changes(&[], &AWKWARD), WriteMode::Upsert).await.unwrap();
-    assert_eq!(applied, Applied { upserted: 0, deleted: AWKWARD.len() as u64 });
+    assert_eq!(applied, Applied { upserted: 0, deleted: AWKWARD.len() as u64, ..Applied::default() });
     assert_eq!(contents(collection.as_ref()).await.into_keys().collect::<Vec<_>>(), ["stays"]);
 }
 

@@ -156,6 +156,11 @@ impl Server {
         self.connector.open(false).await
     }
 
+    /// How sessions are connected, for a connection of another kind.
+    pub(crate) async fn ready(&self) -> Result<&(tokio_postgres::Config, MakeRustlsConnect)> {
+        self.connector.ready().await
+    }
+
     /// Stops what runs on a session, and returns once nothing does.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
-use super::state::{SERVER_KEY, state};
+use super::state::{SERVER_KEY, SLOTS_KEY, state};
 use super::{WIDEST_INDEXED, vector_index};
+use crate::feed;
 use crate::layout::sidecar;
 use crate::palace::{PostgresPalace, Standing, standings};
 use palanquin_engine::contract::{
-    Condition, EmbedderIdentity, Finding, Health, IdentityState, MaintenanceState, Metric, Result, Severity,
+    Condition, EmbedderIdentity, Finding, Health, IdentityState, MaintenanceState, Metric, Result, Severity, Slot,
 };
 use serde_json::Value;
 
@@ -12,8 +13,6 @@ pub(crate) const ITERATIVE: (u32, u32) = (0, 8);
 /// Half of what the server can go before it stops to protect its rows, and three quarters of it.
 const MANY_TRANSACTIONS: u64 = 1 << 30;
 const TOO_MANY_TRANSACTIONS: u64 = 3 << 29;
-/// What a slot that nobody reads may keep on the server's disk without a word.
-const RETAINED: u64 = 1 << 30;
 /// Dead rows that are worth a compaction: so many, and a fifth of the live ones. More than the live ones are a warning.
 const DEAD_ROWS: u64 = 10_000;
 
@@ -92,16 +91,9 @@ fn of_state(state: &MaintenanceState) -> Vec<Finding> {
             findings.push(finding(severity, "dead_rows", summary));
         }
     }
-    let slots = state.get(SERVER_KEY).and_then(|server| server.get("slots")).and_then(Value::as_array);
-    for slot in slots.into_iter().flatten() {
-        let (retained, active) = (number(slot, "retained_bytes"), slot.get("active") == Some(&Value::Bool(true)));
-        if retained > RETAINED && !active {
-            let name = slot.get("name").and_then(Value::as_str).unwrap_or_default();
-            let summary =
-                format!("nobody reads the replication slot {name}, and it keeps {retained} bytes on the server");
-            findings.push(finding(Severity::Warning, "slot_retains_wal", summary));
-        }
-    }
+    let slots = state.get(SERVER_KEY).and_then(|server| server.get(SLOTS_KEY)).cloned();
+    let slots: Vec<Slot> = slots.and_then(|slots| serde_json::from_value(slots).ok()).unwrap_or_default();
+    findings.extend(feed::findings(&slots));
     findings
 }
 

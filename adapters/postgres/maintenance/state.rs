@@ -1,4 +1,5 @@
 use super::vector_index;
+use crate::feed;
 use crate::palace::{PostgresPalace, standings};
 use palanquin_engine::contract::{ErrorKind, MaintenanceState, Result};
 use serde_json::{Value, json};
@@ -16,19 +17,18 @@ const TABLE: &str = "SELECT json_build_object( \
     'transactions_since_freeze', age(c.relfrozenxid))::text \
   FROM pg_class c LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = $1::oid";
 
-/// The server. What slots retain cannot be removed from its disk.
+/// The server.
 const SERVER: &str = "SELECT json_build_object( \
     'version', current_setting('server_version'), 'replica', pg_is_in_recovery(), \
     'synchronous_commit', current_setting('synchronous_commit'), 'wal_level', current_setting('wal_level'), \
     'database_bytes', pg_database_size(current_database()), \
     'transactions_since_freeze', (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()), \
-    'freezes_by_itself_after', current_setting('autovacuum_freeze_max_age')::int8, \
-    'slots', (SELECT coalesce(json_agg(json_build_object('name', slot_name, 'active', active, 'retained_bytes', \
-        pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, \
-                        restart_lsn)::int8) ORDER BY slot_name), '[]'::json) FROM pg_replication_slots))::text";
+    'freezes_by_itself_after', current_setting('autovacuum_freeze_max_age')::int8)::text";
 
 /// The key of the server among those of the collections.
 pub(super) const SERVER_KEY: &str = "server";
+/// Among the server's figures: what is kept for those who follow its log.
+pub(super) const SLOTS_KEY: &str = "slots";
 
 /// Per collection what [`TABLE`] says and its vector indexes, and what [`SERVER`] says.
 pub(crate) async fn state(palace: &PostgresPalace) -> Result<MaintenanceState> {
@@ -40,6 +40,7 @@ pub(crate) async fn state(palace: &PostgresPalace) -> Result<MaintenanceState> {
     let server = session.query_typed_one(SERVER, &[]).await.map_err(failed)?;
     let mut server: Value = serde_json::from_str(server.get(0)).map_err(malformed)?;
     server["pgvector"] = json!(palace.schema.vector_version);
+    server[SLOTS_KEY] = json!(feed::slots(&session).await.map_err(failed)?);
     state.insert(SERVER_KEY.to_owned(), server);
     for standing in standings(palace, &session).await? {
         let oid = u32::try_from(standing.relation.oid).unwrap_or_default();

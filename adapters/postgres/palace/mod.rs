@@ -11,12 +11,13 @@ pub(crate) use replace::replace;
 
 use crate::connection::Server;
 use crate::error::Place;
+use crate::feed::Feed;
 use crate::layout::{Names, Schema, registry, sidecar};
 use crate::maintenance;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, ErrorKind, Health, LogEntry, MaintenanceResult,
-    MaintenanceState, OpenMode, Palace, Progress, Result,
+    Collection, CollectionInfo, CollectionSpec, Cursor, EmbedderIdentity, ErrorKind, Health, LogEntry,
+    MaintenanceResult, MaintenanceState, OpenMode, Palace, Progress, Result,
 };
 use std::io;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub(crate) struct PostgresPalace {
     pub(crate) index_memory_mib: Option<u32>,
     /// Whether our own tables have been seen; they are never removed.
     pub(crate) registered: AtomicBool,
+    /// The change log, for the consumer it was opened for.
+    pub(crate) feed: Option<Arc<Feed>>,
 }
 
 impl PostgresPalace {
@@ -115,6 +118,13 @@ impl Palace for Handle {
     async fn record_identity(&self, collection: &str, identity: &EmbedderIdentity) -> Result<()> {
         self.0.check_writable(&self.0.place)?;
         collections::record_identity(&self.0, collection, identity).await
+    }
+
+    async fn confirm(&self, positions: &[(String, Cursor)]) -> Result<()> {
+        if let Some(feed) = &self.0.feed {
+            feed.confirm(positions);
+        }
+        Ok(())
     }
 
     async fn migration_log(&self) -> Result<Vec<LogEntry>> {

@@ -1,6 +1,7 @@
 use super::{Handle, PostgresPalace};
 use crate::connection::{Server, Session};
 use crate::error::Place;
+use crate::feed::Feed;
 use crate::layout::marker::{self, Standing};
 use crate::layout::registry::{self, PalaceRecord};
 use crate::layout::{Names, Relation, Schema};
@@ -31,6 +32,8 @@ pub(crate) struct Opening {
     pub(crate) server: Server,
     pub(crate) index_memory_mib: Option<u32>,
     pub(crate) place: Place,
+    /// Who follows it.
+    pub(crate) consumer: Option<String>,
 }
 
 impl Opening {
@@ -70,7 +73,9 @@ impl Opening {
 
     /// The palace as it would be opened in this schema.
     pub(crate) fn palace(&self, schema: Schema) -> PostgresPalace {
+        let feed = |consumer: &String| Arc::new(Feed::new(consumer, &self.server, &schema));
         PostgresPalace {
+            feed: self.consumer.as_ref().map(feed),
             registered: AtomicBool::new(schema.has_registry),
             names: self.names.clone(),
             schema,

@@ -14,6 +14,7 @@ pub(crate) use count::{count, dimension, estimated_count};
 pub(crate) use cut::{cut, last_id};
 pub(crate) use get::{Columns, Found, get};
 pub(crate) use query::{query, vector_literal};
+pub(crate) use row::{Malformed, Sent, push};
 pub(crate) use scan::scan;
 
 use crate::collection::Table;

@@ -55,10 +55,19 @@ pub(crate) async fn connect(dsn: &str) -> Client {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let (server, statement) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let statement = format!("DROP DATABASE {name} WITH (FORCE)");
         let dropped: BoxFuture<'static, ()> = Box::pin(async move {
             let client = connect(&server).await;
-            client.batch_execute(&statement).await.ok();
+            // A slot somebody reads by keeps a database from being dropped, whatever force is used.
+            for _ in 0..100 {
+                let ended = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots \
+                             WHERE database = $1::text AND active";
+                client.query(ended, &[&name]).await.ok();
+                if client.batch_execute(&statement).await.is_ok() {
+                    return;
+                }
+            }
         });
         let thread = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

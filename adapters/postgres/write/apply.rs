@@ -2,7 +2,7 @@ use super::copy::{Failed, Rows};
 use crate::collection::Table;
 use crate::connection::Session;
 use crate::error::is_conflict;
-use palanquin_engine::contract::{Applied, ChangeBatch, Error, ErrorKind, Result, WriteMode};
+use palanquin_engine::contract::{Applied, ChangeBatch, Error, ErrorKind, Include, Patch, Result, WriteMode};
 use palanquin_engine::rows::RowBatch;
 use std::collections::HashSet;
 use tokio_postgres::Transaction;
@@ -17,23 +17,26 @@ pub(crate) async fn apply(table: &Table, batch: ChangeBatch, mode: WriteMode) ->
     if let Some(rows) = &upserts {
         check_width(table, rows)?;
     }
+    for patch in batch.patches.iter().filter(|patch| patch.fields.embeddings) {
+        check_width(table, &patch.rows)?;
+    }
     let deletes = deletes_of(batch.deletes, upserts.as_ref());
-    let Some(rows) = upserts else {
+    if upserts.is_none() && batch.patches.is_empty() {
         let mut session = table.session().await?;
         let transaction = begin(table, &mut session).await?;
         let deleted = delete(table, &transaction, &deletes).await?;
         commit(table, transaction).await?;
-        return Ok(Applied { upserted: 0, deleted });
-    };
-    let rows = Rows::last_of_each_id(&rows);
-    if mode == WriteMode::Append {
-        match append(table, &rows, &deletes).await {
+        return Ok(Applied { deleted, ..Applied::default() });
+    }
+    let rows = upserts.as_ref().map(Rows::last_of_each_id);
+    if let (WriteMode::Append, Some(rows), true) = (mode, &rows, batch.patches.is_empty()) {
+        match append(table, rows, &deletes).await {
             // Some of them are there: an answer that was lost, say. What was copied has been undone.
             Err(error) if error.kind() == ErrorKind::IdExists => {}
             applied => return applied,
         }
     }
-    merge(table, &rows, &deletes).await
+    merge(table, rows.as_ref(), &deletes, &batch.patches).await
 }
 
 /// Inserts rows none of which is there.
@@ -69,11 +72,11 @@ async fn append(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Ap
     applied
 }
 
-async fn merge(table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
+async fn merge(table: &Table, rows: Option<&Rows<'_>>, deletes: &[String], patches: &[Patch]) -> Result<Applied> {
     let mut session = table.session().await?;
     // Also where the caller goes away in the middle.
     session.is_broken = true;
-    let applied = merge_on(&mut session, table, rows, deletes).await;
+    let applied = merge_on(&mut session, table, rows, deletes, patches).await;
     session.is_broken = applied.is_err();
     applied
 }
@@ -89,35 +92,89 @@ async fn append_on(session: &mut Session, table: &Table, rows: &Rows<'_>, delete
     let sent = rows.send(sink, table.has_updated_at, &table.place).await;
     let upserted = sent.map_err(|failed| failed_to_send(table, rows, failed))?;
     commit(table, transaction).await?;
-    Ok(Applied { upserted, deleted })
+    Ok(Applied { upserted, deleted, ..Applied::default() })
 }
 
 /// Copies into a temporary table and merges from there. A row that is there bit for bit is not written again: `*<>`
 /// compares images, where `=` would take `1` for `1.0` and −0 for 0.
-async fn merge_on(session: &mut Session, table: &Table, rows: &Rows<'_>, deletes: &[String]) -> Result<Applied> {
+async fn merge_on(
+    session: &mut Session,
+    table: &Table,
+    rows: Option<&Rows<'_>>,
+    deletes: &[String],
+    patches: &[Patch],
+) -> Result<Applied> {
     make_staging(table, session).await?;
     let transaction = begin(table, session).await?;
-    let deleted = delete(table, &transaction, deletes).await?;
+    let mut applied = Applied { deleted: delete(table, &transaction, deletes).await?, ..Applied::default() };
+    if let Some(rows) = rows {
+        stage(table, &transaction, rows).await?;
+        let (columns, values, set) = match table.has_updated_at {
+            true => (", updated_at", ", clock_timestamp()", ", updated_at = excluded.updated_at"),
+            false => ("", "", ""),
+        };
+        let statement = format!(
+            "INSERT INTO {} AS there (id, document, metadata, embedding{columns}) \
+             SELECT id, document, metadata, embedding{values} FROM {STAGING} \
+             ON CONFLICT (id) DO UPDATE SET document = excluded.document, metadata = excluded.metadata, \
+               embedding = excluded.embedding{set} \
+             WHERE ROW(there.document, there.metadata, there.embedding)::record \
+               *<> ROW(excluded.document, excluded.metadata, excluded.embedding)::record",
+            table.name
+        );
+        transaction.batch_execute(&statement).await.map_err(|error| refused(table, rows, error))?;
+        applied.upserted += rows.len() as u64;
+    }
+    for patch in patches.iter().filter(|patch| !patch.rows.is_empty()) {
+        let rows = Rows::last_of_each_id(&patch.rows);
+        let missing = replace_fields(table, &transaction, &rows, patch.fields).await?;
+        applied.upserted += (rows.len() - missing.len()) as u64;
+        applied.missing.extend(missing);
+    }
+    commit(table, transaction).await?;
+    Ok(applied)
+}
+
+/// Copies rows into the temporary table, instead of those in it.
+async fn stage(table: &Table, transaction: &Transaction<'_>, rows: &Rows<'_>) -> Result<()> {
     let statement = format!("COPY {STAGING} (id, document, metadata, embedding) FROM STDIN (FORMAT binary)");
     let sink = transaction.copy_in(statement.as_str()).await.map_err(|error| refused(table, rows, error))?;
     let sent = rows.send(sink, false, &table.place).await;
-    sent.map_err(|failed| failed_to_send(table, rows, failed))?;
-    let (columns, values, set) = match table.has_updated_at {
-        true => (", updated_at", ", clock_timestamp()", ", updated_at = excluded.updated_at"),
-        false => ("", "", ""),
-    };
-    let statement = format!(
-        "INSERT INTO {} AS there (id, document, metadata, embedding{columns}) \
-         SELECT id, document, metadata, embedding{values} FROM {STAGING} \
-         ON CONFLICT (id) DO UPDATE SET document = excluded.document, metadata = excluded.metadata, \
-           embedding = excluded.embedding{set} \
-         WHERE ROW(there.document, there.metadata, there.embedding)::record \
-           *<> ROW(excluded.document, excluded.metadata, excluded.embedding)::record",
+    sent.map(drop).map_err(|failed| failed_to_send(table, rows, failed))
+}
+
+/// Replaces whole fields of the rows that are there, and tells which are not.
+async fn replace_fields(
+    table: &Table,
+    transaction: &Transaction<'_>,
+    rows: &Rows<'_>,
+    fields: Include,
+) -> Result<Vec<String>> {
+    let failed = |error| refused(table, rows, error);
+    transaction.batch_execute(&format!("DELETE FROM {STAGING}")).await.map_err(failed)?;
+    stage(table, transaction, rows).await?;
+    let columns = [(fields.documents, "document"), (fields.metadatas, "metadata"), (fields.embeddings, "embedding")];
+    let columns: Vec<&str> = columns.into_iter().filter(|(wanted, _)| *wanted).map(|(_, column)| column).collect();
+    if !columns.is_empty() {
+        let set: Vec<String> = columns.iter().map(|column| format!("{column} = new.{column}")).collect();
+        let of = |row: &str| columns.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(", ");
+        let statement = format!(
+            "UPDATE {} AS there SET {}{} FROM {STAGING} AS new WHERE there.id = new.id \
+             AND ROW({})::record *<> ROW({})::record",
+            table.name,
+            set.join(", "),
+            if table.has_updated_at { ", updated_at = clock_timestamp()" } else { "" },
+            of("there"),
+            of("new"),
+        );
+        transaction.batch_execute(&statement).await.map_err(failed)?;
+    }
+    let missing = format!(
+        "SELECT new.id FROM {STAGING} AS new WHERE NOT EXISTS (SELECT FROM {} AS there WHERE there.id = new.id)",
         table.name
     );
-    transaction.batch_execute(&statement).await.map_err(|error| refused(table, rows, error))?;
-    commit(table, transaction).await?;
-    Ok(Applied { upserted: rows.len() as u64, deleted })
+    let missing = transaction.query_typed(&missing, &[]).await.map_err(failed)?;
+    Ok(missing.iter().map(|row| row.get(0)).collect())
 }
 
 async fn make_staging(table: &Table, session: &mut Session) -> Result<()> {

@@ -165,6 +165,15 @@ impl Collection for EnforcedCollection {
         if let Some(rows) = &batch.upserts {
             self.check_width(rows.dimension()).await?;
         }
+        if !batch.patches.is_empty() && !self.standing.advertises(token::UPDATE) {
+            return Err(self.standing.unsupported(token::UPDATE).in_collection(&self.name));
+        }
+        for patch in batch.patches.iter().filter(|patch| patch.fields.embeddings) {
+            self.check_width(patch.rows.dimension()).await?;
+        }
+        if batch.emptied {
+            return Err(self.error(ErrorKind::InvalidRequest, "a batch that empties the source cannot be applied"));
+        }
         let applied = self.collection.apply(batch, mode).await?;
         self.written().await?;
         Ok(applied)

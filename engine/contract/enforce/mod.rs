@@ -12,7 +12,7 @@ mod tests;
 
 use super::{
     Backend, Check, CollectionSpec, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result,
-    token,
+    Slot, token,
 };
 use async_trait::async_trait;
 use gate::{Gate, Gates};
@@ -126,6 +126,18 @@ impl Backend for Enforced {
         self.gates.close(target);
         self.gates.close(staging);
         self.backend.replace(target, staging).await
+    }
+
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
+        self.backend.slots(palace).await
+    }
+
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        self.backend.drop_slot(palace, name).await
+    }
+
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        self.backend.release(palace, consumer).await
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

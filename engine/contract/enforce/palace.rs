@@ -2,7 +2,7 @@ use super::Standing;
 use super::collection::EnforcedCollection;
 use super::identity;
 use crate::contract::{
-    Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, ErrorKind, Health, IdentityState,
+    Collection, CollectionInfo, CollectionSpec, Condition, Cursor, EmbedderIdentity, ErrorKind, Health, IdentityState,
     LogEntry, MaintenanceResult, MaintenanceState, MaintenanceStatus, Palace, Progress, Result, kind,
 };
 use async_trait::async_trait;
@@ -122,6 +122,11 @@ impl Palace for EnforcedPalace {
     async fn append_to_migration_log(&self, entry: &LogEntry) -> Result<()> {
         self.standing.check_writable()?;
         self.palace.append_to_migration_log(entry).await
+    }
+
+    async fn confirm(&self, positions: &[(String, Cursor)]) -> Result<()> {
+        self.standing.check_open()?;
+        self.palace.confirm(positions).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -74,7 +74,8 @@ impl Noting {
     }
 
     async fn open(&self, model: &str, force_model_swap: bool) -> Arc<dyn Palace> {
-        let options = OpenOptions { mode: OpenMode::Write, embedder: Some(identity(model, 4)), force_model_swap };
+        let options =
+            OpenOptions { mode: OpenMode::Write, embedder: Some(identity(model, 4)), force_model_swap, consumer: None };
         enforce(Arc::new(self.clone())).open(&PalaceRef::local("p"), options).await.unwrap()
     }
 }
@@ -240,7 +241,7 @@ async fn wrapping_twice_changes_nothing() {
     let store = Noting::new().with("c", None, 4);
     let backend = enforce(enforce(Arc::new(store.clone())));
     let embedder = Some(identity("m", 4));
-    let options = OpenOptions { mode: OpenMode::Write, embedder, force_model_swap: false };
+    let options = OpenOptions { mode: OpenMode::Write, embedder, force_model_swap: false, consumer: None };
     let palace = backend.open(&PalaceRef::local("p"), options).await.unwrap();
     let collection = palace.collection("c").await.unwrap();
     write(collection.as_ref()).await.unwrap();

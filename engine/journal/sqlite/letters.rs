@@ -1,8 +1,7 @@
 //! Dead letters and converted rows: what a link could not carry as it was.
 
-use super::{Refusal, parsed};
 use crate::contract::Conversion;
-use crate::journal::{DeadLetter, KeptLetter, KnownLink};
+use crate::journal::{DeadLetter, KeptLetter};
 use crate::link::{ConvertedRows, LinkId, SetAside};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -119,19 +118,6 @@ pub(super) fn converted(transaction: &Transaction<'_>, link: &LinkId) -> rusqlit
 }
 
 /// Every link there is, in the order of their ids.
-pub(super) fn links(transaction: &Transaction<'_>) -> Result<Vec<KnownLink>, Refusal> {
-    let mut statement = transaction.prepare("SELECT spec, plan FROM link ORDER BY id")?;
-    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let found: Vec<(Option<String>, Option<String>)> = found.collect::<rusqlite::Result<_>>()?;
-    let mut links = Vec::new();
-    for (spec, plan) in found {
-        if let Some(spec) = parsed("a link", spec)? {
-            links.push(KnownLink { spec, plan: parsed("a plan", plan)? });
-        }
-    }
-    Ok(links)
-}
-
 fn about(row: &Row<'_>) -> rusqlite::Result<SetAside> {
     Ok(SetAside { collection: row.get(0)?, id: row.get(1)?, reason: row.get(2)?, detail: row.get(3)? })
 }

@@ -4,8 +4,8 @@ use crate::rows::{Model, Written, assert_rows, batch, deletes, model_of, numbere
 use crate::world::{DRAWERS, WIDTH, World, assert_refused, seeded};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, Filter, Progress, Result, RowUpdates, Selection,
-    WriteMode, token,
+    ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, Filter, Include, Progress, Result, RowUpdates,
+    Selection, WriteMode, token,
 };
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -37,6 +37,9 @@ async fn follow(collection: &dyn Collection, cursor: &mut Cursor, model: &mut Mo
     for (at, changes) in batches.into_iter().enumerate() {
         assert!(changes.rows() <= batch_rows, "{} rows in a batch of at most {batch_rows}", changes.rows());
         assert_eq!(changes.cursor.is_some(), at == last, "the last batch alone carries the cursor they lead to");
+        if changes.emptied {
+            model.clear();
+        }
         for id in changes.deletes {
             assert!(seen.insert(id.clone()), "{id} comes twice: changes are net per row");
             model.remove(&id);
@@ -46,8 +49,35 @@ async fn follow(collection: &dyn Collection, cursor: &mut Cursor, model: &mut Mo
             assert!(seen.insert(row.id.clone()), "{} comes twice: changes are net per row", row.id);
             model.insert(row.id.clone(), row);
         }
+        for patch in changes.patches {
+            for row in crate::rows::written(&patch.rows) {
+                assert!(seen.insert(row.id.clone()), "{} comes twice: changes are net per row", row.id);
+                patch_one(collection, model, row, patch.fields).await;
+            }
+        }
         if let Some(next) = changes.cursor {
             *cursor = next;
+        }
+    }
+}
+
+/// As core does it: what is not there to be patched is fetched whole.
+async fn patch_one(collection: &dyn Collection, model: &mut Model, row: Written, fields: Include) {
+    match model.get_mut(&row.id) {
+        Some(there) => {
+            if fields.documents {
+                there.document = row.document;
+            }
+            if fields.metadatas {
+                there.metadata = row.metadata;
+            }
+            if fields.embeddings {
+                there.embedding = row.embedding;
+            }
+        }
+        None => {
+            let there = scanned(collection).await.into_iter().find(|there| there.id == row.id);
+            model.extend(there.map(|there| (there.id.clone(), there)));
         }
     }
 }
@@ -76,7 +106,10 @@ pub(crate) async fn each_change_comes_once_as_the_row_is_now(world: &World) {
     let batches = changes(drawers.as_ref(), &start, 100).await.unwrap();
     let touched: BTreeSet<String> = batches
         .iter()
-        .flat_map(|batch| batch.deletes.iter().cloned().chain(batch.upserts.iter().flat_map(crate::rows::ids_in)))
+        .flat_map(|batch| {
+            let rows = batch.upserts.iter().chain(batch.patches.iter().map(|patch| &patch.rows));
+            rows.flat_map(crate::rows::ids_in).chain(batch.deletes.iter().cloned())
+        })
         .filter(|id| id != "came and went")
         .collect();
     let wanted = ["row-00001", "row-00002", "row-00003", "row-00004", "row-00020"].map(str::to_owned);

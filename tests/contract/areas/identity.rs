@@ -16,7 +16,8 @@ async fn made_with(world: &World, identity: Option<EmbedderIdentity>) {
 }
 
 async fn opened(world: &World, embedder: &EmbedderIdentity, force_model_swap: bool) -> Arc<dyn Palace> {
-    let options = OpenOptions { mode: OpenMode::Write, embedder: Some(embedder.clone()), force_model_swap };
+    let options =
+        OpenOptions { mode: OpenMode::Write, embedder: Some(embedder.clone()), force_model_swap, consumer: None };
     world.another_process().open(&world.reference("palace"), options).await.expect("the palace itself opens")
 }
 
@@ -130,7 +131,12 @@ pub(crate) async fn an_unknown_model_is_recorded_by_the_next_write_and_by_no_rea
         made.upsert(batch(&numbered(0..3, WIDTH), WIDTH)).await.unwrap();
         let identity = async || made.info().await.unwrap().identity;
         assert_eq!(identity().await, None, "a write without an embedder records nothing");
-        let options = OpenOptions { mode: OpenMode::Write, embedder: Some(embedder.clone()), force_model_swap: false };
+        let options = OpenOptions {
+            mode: OpenMode::Write,
+            embedder: Some(embedder.clone()),
+            force_model_swap: false,
+            consumer: None,
+        };
         let opened = world.another_process().open(&palace, options).await.unwrap();
         let drawers = opened.collection(DRAWERS).await.expect("unknown never fails");
         read_everything(drawers.as_ref()).await;
@@ -227,7 +233,7 @@ pub(crate) async fn a_forced_swap_is_recorded_logged_and_seen_by_others(world: &
 pub(crate) async fn a_swap_needs_a_model_and_a_palace_that_can_be_written(world: &World) {
     made_with(world, Some(model("minilm", WIDTH))).await;
     for (mode, embedder) in [(OpenMode::Read, Some(model("embeddinggemma", 0))), (OpenMode::Write, None)] {
-        let options = OpenOptions { mode, embedder, force_model_swap: true };
+        let options = OpenOptions { mode, embedder, force_model_swap: true, consumer: None };
         let opened = world.backend().open(&world.reference("palace"), options.clone()).await;
         assert_refused(opened.map(drop), ErrorKind::InvalidRequest, options);
     }

@@ -23,6 +23,13 @@ macro_rules! __each_test {
                 an_update_of_an_id_given_twice_takes_the_last_values "§1"
                 the_estimate_is_the_count_unless_it_is_advertised_as_one "§1"
             }
+            patches {
+                a_patch_replaces_the_fields_it_names_and_no_others "Collection::apply"
+                a_patch_of_an_absent_row_makes_none_and_says_so "Collection::apply"
+                deletes_upserts_and_patches_of_one_batch_are_all_applied "ChangeBatch"
+                a_patch_of_another_width_is_refused "Collection::apply, §1.5"
+                patches_of_different_fields_do_not_undo_each_other "Collection::apply"
+            }
             shapes {
                 an_empty_result_has_the_shape_of_the_query "§1"
                 a_query_of_no_vectors_or_for_no_results_is_empty "§1"

@@ -11,6 +11,7 @@ pub(crate) mod isolation;
 pub(crate) mod lifecycle;
 mod list;
 pub(crate) mod maintenance;
+pub(crate) mod patches;
 pub(crate) mod query;
 pub(crate) mod round_trip;
 pub(crate) mod scan;

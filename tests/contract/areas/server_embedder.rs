@@ -47,7 +47,7 @@ async fn open(
     if made.count().await.unwrap() == 0 {
         made.upsert(batch(&numbered(0..3, WIDTH), WIDTH)).await.unwrap();
     }
-    let options = OpenOptions { mode: OpenMode::Write, embedder: injected, force_model_swap: false };
+    let options = OpenOptions { mode: OpenMode::Write, embedder: injected, force_model_swap: false, consumer: None };
     let backend = embedding_with(world, effective);
     let palace = backend.open(&world.reference(&name), options).await.expect("the palace itself opens");
     [palace.collection(DRAWERS).await, palace.create_collection(&world.spec(DRAWERS, WIDTH)).await]

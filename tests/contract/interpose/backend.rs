@@ -2,7 +2,7 @@ use super::Between;
 use super::palace::InterposedPalace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Check, CollectionSpec, Descriptor, OpenOptions, Palace, PalaceRef, Purpose, Result,
+    Backend, Check, CollectionSpec, Descriptor, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +44,18 @@ impl Backend for InterposedBackend {
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
         self.behind.replace(target, staging).await
+    }
+
+    async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
+        self.behind.slots(palace).await
+    }
+
+    async fn drop_slot(&self, palace: &PalaceRef, name: &str) -> Result<()> {
+        self.behind.drop_slot(palace, name).await
+    }
+
+    async fn release(&self, palace: &PalaceRef, consumer: &str) -> Result<Vec<String>> {
+        self.behind.release(palace, consumer).await
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

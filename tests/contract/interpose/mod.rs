@@ -62,6 +62,10 @@ pub trait Between: Send + Sync + 'static {
         behind.append_to_migration_log(entry).await
     }
 
+    async fn confirm(&self, behind: &dyn Palace, positions: &[(String, Cursor)]) -> Result<()> {
+        behind.confirm(positions).await
+    }
+
     async fn info(&self, behind: &dyn Collection) -> Result<CollectionInfo> {
         behind.info().await
     }

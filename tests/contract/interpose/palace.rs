@@ -2,7 +2,7 @@ use super::Between;
 use super::collection::InterposedCollection;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, Health, LogEntry, MaintenanceResult,
+    Collection, CollectionInfo, CollectionSpec, Cursor, EmbedderIdentity, Health, LogEntry, MaintenanceResult,
     MaintenanceState, Palace, Progress, Result,
 };
 use std::sync::Arc;
@@ -54,6 +54,10 @@ impl Palace for InterposedPalace {
 
     async fn append_to_migration_log(&self, entry: &LogEntry) -> Result<()> {
         self.between.append_to_migration_log(self.behind.as_ref(), entry).await
+    }
+
+    async fn confirm(&self, positions: &[(String, Cursor)]) -> Result<()> {
+        self.between.confirm(self.behind.as_ref(), positions).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -57,6 +57,13 @@ table! {
     writes::UpdatesFieldByField fails "update::no_reader_sees_half_of_an_update"
     writes::UpdatesByReadingAndWriting fails "update::updates_of_different_fields_do_not_undo_each_other"
     writes::MakesRowsByUpdating fails "round_trip::an_update_of_absent_rows_makes_none"
+    writes::ForgetsPatches fails
+        "patches::a_patch_replaces_the_fields_it_names_and_no_others"
+        "patches::deletes_upserts_and_patches_of_one_batch_are_all_applied"
+    writes::MergesPatchedMetadata fails "patches::a_patch_replaces_the_fields_it_names_and_no_others"
+    writes::HidesWhatIsMissing fails "patches::a_patch_of_an_absent_row_makes_none_and_says_so"
+    writes::MakesRowsOfPatches fails "patches::a_patch_of_an_absent_row_makes_none_and_says_so"
+    writes::PatchesByReadingAndWriting fails "patches::patches_of_different_fields_do_not_undo_each_other"
     writes::UpsertsBeforeItDeletes fails "round_trip::a_batch_deletes_before_it_upserts"
     writes::DeletesByIdsAlone fails "filters::a_delete_removes_what_passes_and_nothing_else"
     writes::WritesIdsPlainly fails "isolation::palaces_whose_names_look_alike_are_apart"

@@ -103,17 +103,16 @@ sabotage! { UpdatesFieldByField,
     }
 }
 
+/// The rows of these ids that are there.
+async fn whole(behind: &dyn Collection, ids: Vec<String>) -> Result<RowBatch> {
+    let request = GetRequest { include: Include::ALL, ..GetRequest::of(Selection::ids(ids)) };
+    let found = palanquin_engine::contract::RowLists::from(behind.get(&request).await?);
+    found.into_batch(behind.info().await?.dimension.unwrap_or(0))
+}
+
 sabotage! { UpdatesByReadingAndWriting,
     async fn update(&self, behind: &dyn Collection, updates: RowUpdates) -> Result<u64> {
-        let request = GetRequest { include: Include::ALL, ..GetRequest::of(Selection::ids(updates.ids().to_vec())) };
-        let found = behind.get(&request).await?;
-        let lists = palanquin_engine::contract::RowLists {
-            ids: found.ids,
-            documents: Some(found.documents),
-            metadatas: Some(found.metadatas),
-            embeddings: found.embeddings,
-        };
-        let there = lists.into_batch(behind.info().await?.dimension.unwrap_or(0))?;
+        let there = whole(behind, updates.ids().to_vec()).await?;
         until_more(&UPDATES, 1).await;
         let merged = updates.merged_into(&there)?;
         let updated = behind.apply(ChangeBatch::upserts(merged), WriteMode::Upsert).await?.upserted;
@@ -134,12 +133,71 @@ sabotage! { MakesRowsByUpdating,
     }
 }
 
+sabotage! { ForgetsPatches,
+    async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        behind.apply(ChangeBatch { patches: Vec::new(), ..batch }, mode).await
+    }
+}
+
+sabotage! { MergesPatchedMetadata,
+    async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        let mut merged = batch.clone();
+        for patch in merged.patches.iter_mut().filter(|patch| patch.fields.metadatas) {
+            let ids = patch.rows.ids().iter().flatten().map(str::to_owned);
+            let there = behind.get(&GetRequest::of(Selection::ids(ids))).await?;
+            let known: std::collections::HashMap<_, _> = there.ids.into_iter().zip(there.metadatas).collect();
+            let mut rows = RowBatchBuilder::with_capacity(patch.rows.len(), patch.rows.dimension());
+            for row in patch.rows.rows() {
+                let mut metadata = known.get(row.id).cloned().unwrap_or_default();
+                metadata.extend(serde_json::from_str::<palanquin_engine::contract::Metadata>(row.metadata).unwrap());
+                let metadata = palanquin_engine::rows::canonical_metadata(&metadata);
+                rows.push(Row { metadata: &metadata, ..row }).unwrap();
+            }
+            patch.rows = rows.finish().unwrap();
+        }
+        behind.apply(merged, mode).await
+    }
+}
+
+sabotage! { HidesWhatIsMissing,
+    async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        Ok(Applied { missing: Vec::new(), ..behind.apply(batch, mode).await? })
+    }
+}
+
+sabotage! { MakesRowsOfPatches,
+    async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        let rows: Vec<RowBatch> = batch.patches.iter().map(|patch| patch.rows.clone()).collect();
+        let applied = behind.apply(batch, mode).await?;
+        for rows in rows {
+            for at in (0..rows.len()).filter(|at| applied.missing.contains(&rows.ids().value(*at).to_owned())) {
+                behind.upsert(rows.slice(at, 1)).await?;
+            }
+        }
+        Ok(applied)
+    }
+}
+
+sabotage! { PatchesByReadingAndWriting,
+    async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
+        let mut applied = Applied::default();
+        for patch in &batch.patches {
+            let ids: Vec<String> = patch.rows.ids().iter().flatten().map(str::to_owned).collect();
+            let there = whole(behind, ids).await?;
+            until_more(&UPDATES, 1).await;
+            applied = behind.apply(ChangeBatch::upserts(patch.merged_into(&there)?), mode).await?;
+            UPDATES.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(if batch.patches.is_empty() { behind.apply(batch, mode).await? } else { applied })
+    }
+}
+
 sabotage! { UpsertsBeforeItDeletes,
     async fn apply(&self, behind: &dyn Collection, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
         let upserts = ChangeBatch { deletes: Vec::new(), ..batch.clone() };
         let upserted = behind.apply(upserts, mode).await?.upserted;
         let deleted = behind.apply(ChangeBatch { upserts: None, ..batch }, mode).await?.deleted;
-        Ok(Applied { upserted, deleted })
+        Ok(Applied { upserted, deleted, ..Applied::default() })
     }
 }
 

@@ -49,7 +49,7 @@ impl Migration {
         let spec = request(&target.address)?;
         let Opened { journal, lock, mut session, state } = workshop.open(&spec, &[&wanted.address])?;
         if restart {
-            session.wait(restart::forget(&journal, &spec, &target))?;
+            session.wait(restart::forget(&journal, &spec, &source, &target))?;
         }
         let mut replaces = None;
         if let Some(exchange) = &exchange {

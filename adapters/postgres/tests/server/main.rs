@@ -8,6 +8,7 @@ mod cuts;
 mod database;
 mod exchange;
 mod faults;
+mod feed;
 mod full_disk;
 mod maintenance;
 mod mempalace;

@@ -6,13 +6,20 @@ use std::process::{Command, Stdio};
 pub(crate) struct OwnServer {
     directory: String,
     dsn: String,
+    settings: Vec<String>,
 }
 
 impl OwnServer {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With settings of its own, as `name=value`.
+    pub(crate) fn with(settings: &[&str]) -> Self {
         let directory = script(&["scratch"]);
-        let dsn = script(&["start", &directory, "18"]);
-        Self { directory, dsn }
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let dsn = started(&directory, &settings);
+        Self { directory, dsn, settings }
     }
 
     /// One with a file system of its own, of that size, for tablespaces, and where that is; `None` where none can be
@@ -32,14 +39,14 @@ impl OwnServer {
             return None;
         }
         let dsn = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-        Some((Self { directory, dsn }, disk))
+        Some((Self { directory, dsn, settings: Vec::new() }, disk))
     }
 
     /// A read replica of this one, which streams from it.
     pub(crate) fn standby(&self) -> Self {
         let directory = script(&["scratch"]);
         let dsn = script(&["standby", &directory, &self.directory]);
-        Self { directory, dsn }
+        Self { directory, dsn, settings: Vec::new() }
     }
 
     pub(crate) fn dsn(&self) -> String {
@@ -53,7 +60,7 @@ impl OwnServer {
 
     /// On the same port.
     pub(crate) fn restart(&self) {
-        assert_eq!(script(&["start", &self.directory, "18"]), self.dsn);
+        assert_eq!(started(&self.directory, &self.settings), self.dsn);
     }
 }
 
@@ -66,6 +73,11 @@ impl Drop for OwnServer {
 
 fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres.sh")
+}
+
+fn started(directory: &str, settings: &[String]) -> String {
+    let arguments = ["start", directory, "18"].into_iter().chain(settings.iter().map(String::as_str));
+    script(&arguments.collect::<Vec<_>>())
 }
 
 fn script(arguments: &[&str]) -> String {
