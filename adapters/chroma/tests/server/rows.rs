@@ -3,8 +3,8 @@
 use futures::TryStreamExt;
 use palanquin_chroma::{ChromaServerBackend, ServerOptions};
 use palanquin_engine::contract::{
-    ChangeBatch, Collection, CollectionSpec, KeyRange, Metric, OpenMode, Palace, PalaceRef, ScanOrder,
-    ScanRequest, enforce,
+    ChangeBatch, Collection, CollectionSpec, KeyRange, Metric, OpenMode, Palace, PalaceRef, ScanOrder, ScanRequest,
+    enforce,
 };
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder, canonical_metadata};
 use serde_json::{Value, json};
