@@ -154,7 +154,8 @@ fn without_the_chroma_command_both_ways_out_are_told_and_nothing_is_made() {
     let run = run.arg("--state").arg(text(&scratch.path("state"))).env("PALANQUIN_CHROMA", Path::new("/nonexistent"));
     let run = run.run();
     assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("pip install chromadb") && run.stderr.contains("chroma+http://"), "{}", run.stderr);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(said.contains("pip install chromadb") && said.contains("chroma+http://"), "{said}");
 }
 
 #[test]
