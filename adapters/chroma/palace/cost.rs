@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Processor time of this process.
+/// Processor time of all threads of this process that are there now.
 fn processor() -> Duration {
-    let status = std::fs::read_to_string("/proc/self/schedstat").unwrap();
-    Duration::from_nanos(status.split(' ').next().unwrap().parse().unwrap())
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let times = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+    Duration::from_nanos(times.map(|times| times.split(' ').next().unwrap().parse::<u64>().unwrap()).sum())
 }
 
 /// Commits to the palace's database as fast as it can until told to stop; the longest that one commit took.

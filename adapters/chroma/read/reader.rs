@@ -291,9 +291,19 @@ struct Vectors<'a> {
     raw: &'a [u8],
 }
 
+/// What was found of a row's vector.
+enum Vouched {
+    /// It is the collection's own.
+    Own,
+    /// It was salvaged: the folder it is from, and whether it is known to be current.
+    Salvaged(Arc<str>, bool),
+    /// There is none.
+    Lost,
+}
+
 impl Vectors<'_> {
-    /// Appends a row's vector; what is to be told of it if it was salvaged. `None` if there is none.
-    fn read(&self, source: Source, id: &[u8], out: &mut Vec<f32>) -> Result<Option<Option<(Arc<str>, bool)>>, Trouble> {
+    /// Appends a row's vector.
+    fn read(&self, source: Source, id: &[u8], out: &mut Vec<f32>) -> Result<Vouched, Trouble> {
         match source {
             Source::Element(labelled, start) => {
                 let element = &self.raw[start..start + self.index.raw_bytes()];
@@ -303,22 +313,22 @@ impl Vectors<'_> {
                         out.clear();
                         self.read(Source::Aside(self.fingerprints.of(id), None), id, out)
                     }
-                    read => read.map(|()| Some(None)),
+                    read => read.map(|()| Vouched::Own),
                 }
             }
             Source::Log(start) => {
                 let components = self.raw[start..start + 4 * self.dimension as usize].as_chunks::<4>().0;
                 out.extend(components.iter().map(|component| f32::from_le_bytes(*component)));
-                Ok(Some(None))
+                Ok(Vouched::Own)
             }
             Source::Aside(id, unchanged_since) => {
                 let found = self.salvage.and_then(|salvage| salvage.vector(id, out));
-                Ok(found.map(|found| {
+                Ok(found.map_or(Vouched::Lost, |found| {
                     let is_current = unchanged_since.zip(found.written_at).is_some_and(|(since, at)| since <= at);
-                    Some((found.origin, is_current))
+                    Vouched::Salvaged(found.origin, is_current)
                 }))
             }
-            Source::Nowhere => Ok(None),
+            Source::Nowhere => Ok(Vouched::Lost),
         }
     }
 }
@@ -337,11 +347,14 @@ fn batch(
     let piece = |range: &std::ops::Range<usize>| text(&page.text[range.clone()]);
     for (at, (row, source)) in page.rows.iter().zip(sources).enumerate() {
         vector.clear();
-        let found = vectors.read(*source, page.id(row), vector)?;
-        let embedding = found.is_some().then_some(vector.as_slice());
-        if let Some(Some((origin, is_current))) = found {
-            salvaged.push(Salvaged { row: at, origin, is_current });
-        }
+        let embedding = match vectors.read(*source, page.id(row), vector)? {
+            Vouched::Lost => None,
+            Vouched::Own => Some(vector.as_slice()),
+            Vouched::Salvaged(origin, is_current) => {
+                salvaged.push(Salvaged { row: at, origin, is_current });
+                Some(vector.as_slice())
+            }
+        };
         let document = row.document.as_ref().map(piece).transpose()?;
         builder
             .push(Row { id: piece(&row.id)?, document, metadata: piece(&row.metadata)?, embedding })
