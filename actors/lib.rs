@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is the way in: it runs one actor per palace and one per link. [`board`] is the way out: one snapshot that
 //! every screen reads. Only this crate names actix.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout))]
 
 pub mod board;
 mod clock;

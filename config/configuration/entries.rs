@@ -3,6 +3,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Entries of one table, by name.
+type Tables = Vec<(String, Map<String, Value>)>;
+
 /// A backend of the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct BackendEntry {
@@ -95,11 +98,7 @@ impl Reader<'_> {
         self.warnings.extend(told);
     }
 
-    fn tables(
-        &self,
-        tree: &mut Map<String, Value>,
-        key: &str,
-    ) -> Result<Vec<(String, Map<String, Value>)>, ConfigurationError> {
+    fn tables(&self, tree: &mut Map<String, Value>, key: &str) -> Result<Tables, ConfigurationError> {
         let entries = match tree.remove(key) {
             None => return Ok(Vec::new()),
             Some(Value::Object(entries)) => entries,

@@ -52,10 +52,10 @@ struct Cli {
 enum Command {
     /// Copy a palace into another one, and prove the copy
     #[command(after_help = TABLE)]
-    Migrate(migrate::Migrate),
+    Migrate(Box<migrate::Migrate>),
     /// Copy a palace into another one and keep it equal while it changes, until stopped
     #[command(after_help = TABLE)]
-    Mirror(mirror::Mirror),
+    Mirror(Box<mirror::Mirror>),
     /// What a migration would do, and what is in its way; nothing is written
     #[command(after_help = TABLE)]
     Plan(plan::Plan),

@@ -64,11 +64,10 @@ impl Delivery {
     pub(super) async fn deliver_changes(&self, pair: &Pair, mut batch: ChangeBatch) -> Result<()> {
         let bytes = batch.upserts.as_ref().map_or(0, RowBatch::bytes);
         self.desk.setup.limits.pass(&self.desk.heartbeat, batch.rows(), bytes).await;
-        if !self.desk.setup.target.capabilities.has(token::UPDATE) {
-            batch = whole(pair, batch).await.map_err(|error| self.at_source(pair, error))?;
-        }
         if !self.filter.is_all() {
             batch = self.filtered(pair, batch).await.map_err(|error| self.at_source(pair, error))?;
+        } else if !self.desk.setup.target.capabilities.has(token::UPDATE) {
+            batch = whole(pair, batch).await.map_err(|error| self.at_source(pair, error))?;
         }
         self.deliver(pair, pair.target.as_ref(), batch, WriteMode::Upsert).await.map(drop)
     }

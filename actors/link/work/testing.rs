@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 use palanquin_contract::interpose::{Between, interpose};
 use palanquin_engine::contract::{
     Applied, Backend, Capabilities, ChangeBatch, Collection, CollectionSpec, Conversion, Error, ErrorKind, Fidelity,
-    Filter, KeyRange, Metric, OpenMode, Palace, PalaceRef, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
+    Filter, KeyRange, Metric, OpenMode, Palace, PalaceRef, Result, RowStream, ScanOrder, ScanRequest, WriteMode, token,
 };
 use palanquin_engine::journal::{Journal, SqliteJournal};
 use palanquin_engine::link::{CollectionPlan, LinkKind, LinkSpec, Plan, Position, Positions, as_copied};
@@ -241,7 +241,7 @@ impl World {
         let end = |readers, writers, conversions| PalaceEnd {
             address: "memory:end".to_owned(),
             backend: "memory",
-            capabilities: Capabilities::default(),
+            capabilities: Capabilities::of([token::UPDATE]),
             capture: None,
             fidelity: Fidelity::Exact,
             metrics: &[],

@@ -37,9 +37,9 @@ pub(crate) fn seeds(count: u64) -> impl Iterator<Item = (u64, StdRng)> {
 
 pub(crate) fn content(n: usize) -> Content {
     Content {
-        document: (n % 5 != 0).then(|| format!("document {n}")),
+        document: (!n.is_multiple_of(5)).then(|| format!("document {n}")),
         metadata: format!(r#"{{"n":{n}}}"#),
-        embedding: (n % 11 != 0).then(|| vec![n as f32, 0.5, -1.0, 0.25]),
+        embedding: (!n.is_multiple_of(11)).then(|| vec![n as f32, 0.5, -1.0, 0.25]),
     }
 }
 

@@ -41,17 +41,17 @@ pub(crate) async fn a_patch_replaces_the_fields_it_names_and_no_others(world: &W
             .vector([0.25, -0.0, 3.0, n as f32])
     };
     let mut given = Vec::new();
-    for n in 0..8 {
+    for (n, wanted) in wanted.iter_mut().enumerate().take(8) {
         let (documents, metadatas, embeddings) = (n & 1 > 0, n & 2 > 0, n & 4 > 0);
         let row = new(n);
         if documents {
-            wanted[n].document.clone_from(&row.document);
+            wanted.document.clone_from(&row.document);
         }
         if metadatas {
-            wanted[n].metadata.clone_from(&row.metadata);
+            wanted.metadata.clone_from(&row.metadata);
         }
         if embeddings {
-            wanted[n].embedding.clone_from(&row.embedding);
+            wanted.embedding.clone_from(&row.embedding);
         }
         let bare = |kept: bool| kept.then_some(());
         let row = Written {
@@ -126,8 +126,7 @@ pub(crate) async fn a_patch_of_another_width_is_refused(world: &World) {
 
 pub(crate) async fn patches_of_different_fields_do_not_undo_each_other(world: &World) {
     let Some(_) = patched(world, &numbered(0..1, WIDTH)).await else { return };
-    let writer = async |fields: Include, row: fn(usize) -> Written| {
-        let drawers = world.drawers_elsewhere("palace").await;
+    let writer = |drawers: Arc<dyn Collection>, fields: Include, row: fn(usize) -> Written| {
         tokio::spawn(async move {
             for n in 1..=PATCHES {
                 let applied = drawers.apply(patches([(fields, vec![row(n)])]), WriteMode::Upsert).await.unwrap();
@@ -136,10 +135,11 @@ pub(crate) async fn patches_of_different_fields_do_not_undo_each_other(world: &W
             }
         })
     };
+    let elsewhere = || world.drawers_elsewhere("palace");
     let writers = [
-        writer(fields(true, false, false), |n| row("row-00000").document(n.to_string())).await,
-        writer(fields(false, true, false), |n| row("row-00000").metadata(json!({"n": n}))).await,
-        writer(fields(false, false, true), |n| row("row-00000").vector([n as f32; WIDTH as usize])).await,
+        writer(elsewhere().await, fields(true, false, false), |n| row("row-00000").document(n.to_string())),
+        writer(elsewhere().await, fields(false, true, false), |n| row("row-00000").metadata(json!({"n": n}))),
+        writer(elsewhere().await, fields(false, false, true), |n| row("row-00000").vector([n as f32; WIDTH as usize])),
     ];
     for writer in writers {
         writer.await.unwrap();

@@ -85,11 +85,13 @@ impl Exchange {
         }
         let claim = journal.claim(spec).await?;
         let (Some(plan), Some(ending)) = (&claim.plan, &claim.ending) else { return Ok(()) };
-        if ending.verified && !plan.collections.is_empty() {
-            if !self.is_in_place(plan).await? && holds(opened(&self.staged).await?, plan).await? {
-                journal.reopen(&claim.link, claim.epoch).await?;
-                return Ok(());
-            }
+        if ending.verified
+            && !plan.collections.is_empty()
+            && !self.is_in_place(plan).await?
+            && holds(opened(&self.staged).await?, plan).await?
+        {
+            journal.reopen(&claim.link, claim.epoch).await?;
+            return Ok(());
         }
         // In its place, gone, or not fit to take it: what lies beside the target is not needed any more.
         self.clear().await?;
