@@ -39,11 +39,15 @@ impl Tenant {
             let collections = format!("{databases}/{name}/collections");
             let mut all = list(&self.ask(&collections, None).await);
             all.sort_by_key(|collection| collection["name"].to_string());
-            for collection in all {
+            for mut collection in all {
+                // A server tells keys in any order.
+                collection.sort_all_objects();
                 let _ = writeln!(picture, " {} {} {}", collection["id"], collection["name"], collection["metadata"]);
                 let wanted = json!({"include": ["documents", "metadatas", "embeddings"]});
                 let rows = format!("{collections}/{}/get", collection["id"].as_str().unwrap());
-                let _ = writeln!(picture, "  {}", self.ask(&rows, Some(wanted)).await);
+                let mut rows = self.ask(&rows, Some(wanted)).await;
+                rows.sort_all_objects();
+                let _ = writeln!(picture, "  {rows}");
             }
         }
         picture

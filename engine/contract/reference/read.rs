@@ -7,8 +7,6 @@ use crate::rows::Row;
 use futures::TryStreamExt;
 use std::collections::HashMap;
 
-/// Named ids that are looked up each in a range of its own; of more, everything up to the greatest is read.
-const LOOKED_UP: usize = 256;
 /// Ids removed at a time.
 const DELETE_ROWS: usize = 10_000;
 
@@ -19,13 +17,10 @@ pub(in crate::contract) async fn get<C: Collection + ?Sized>(
     let selection = &request.selection;
     let Some(ids) = selection.distinct_ids() else { return get_all(collection, request).await };
     let wanted: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-    let upto = |id: &str| KeyRange { after: just_before(id), upto: Some(id.to_owned()) };
-    let ranges: Vec<KeyRange> = match ids.len() {
-        0..=LOOKED_UP => ids.iter().map(|id| upto(id)).collect(),
-        _ => vec![KeyRange { after: None, upto: ids.iter().max().map(|id| (*id).to_owned()) }],
-    };
     let mut found = Vec::new();
-    for range in ranges {
+    if let (Some(least), Some(greatest)) = (ids.iter().min(), ids.iter().max()) {
+        // One scan, so that rows that are changed together are not seen in part.
+        let range = KeyRange { after: just_before(least), upto: Some((*greatest).to_owned()) };
         let mut batches = collection.scan(ScanRequest { range, order: ScanOrder::Any, batch_rows: BATCH_ROWS });
         while let Some(batch) = batches.try_next().await? {
             for row in batch.rows() {
