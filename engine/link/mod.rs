@@ -3,7 +3,7 @@
 //! [`LinkSpec`] says what was asked for. [`Plan`] fixes the partitions, once. [`Positions`] say how far each has
 //! durably gone. [`gate`] decides whether the copy may be made and what it may be called. [`Machine`] decides what happens
 //! next from a [`LinkState`] and an input, without I/O and without a clock; the actors do what it says. What a link carries
-//! of a collection, and as what, is told by [`as_copied`]. [`Meter`] turns acknowledgements into rates and an ETA.
+//! of a collection, and as what, is told by [`as_copied()`]. [`Meter`] turns acknowledgements into rates and an ETA.
 
 mod account;
 mod as_copied;

@@ -1,7 +1,7 @@
 //! The receipt of a migration or a comparison: what moved, what was checked, what was not, as evidence.
 //!
-//! [`Receipt`] is the content, without rows and without secrets; ids are in it. [`mod@stamp`] makes the document of it that
-//! tells whether it was changed since; [`page`] writes it for people. Where it is kept is the caller's business.
+//! [`Receipt`] is the content, without rows and without secrets; ids are in it. [`stamp()`] makes the document of it that
+//! tells whether it was changed since; [`page()`] writes it for people. Where it is kept is the caller's business.
 
 mod page;
 mod stamp;

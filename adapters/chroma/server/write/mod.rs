@@ -1,4 +1,4 @@
-//! Changes on their way to a server: [`admit`] says what it can hold, [`plan`] what differs from what is there, this
+//! Changes on their way to a server: [`admit`] says what it can hold, [`plan()`] what differs from what is there, this
 //! module sends that and nothing else, and looks whether another writer came in between.
 
 mod admit;
