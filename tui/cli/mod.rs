@@ -58,7 +58,7 @@ enum Command {
     Mirror(Box<mirror::Mirror>),
     /// What a migration would do, and what is in its way; nothing is written
     #[command(after_help = TABLE)]
-    Plan(plan::Plan),
+    Plan(Box<plan::Plan>),
     /// Whether two palaces hold the same rows, and find the same; on demand it makes them so
     #[command(after_help = TABLE)]
     Verify(Box<verify::Verify>),
