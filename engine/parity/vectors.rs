@@ -37,12 +37,12 @@ impl Criterion {
         if a.len() != b.len() {
             return Likeness::Other;
         }
-        let (ulps, cosine) = (furthest(a, b), cosine(a, b));
-        distance.add(ulps, 1.0 - cosine);
+        let (ulps, apart) = (furthest(a, b), cosine_distance(a, b));
+        distance.add(ulps, apart);
         let close = match self {
             Self::Bits => false,
             Self::Ulps => ulps.is_some_and(|ulps| ulps <= TOLERATED_ULPS),
-            Self::Cosine => cosine >= SAME_COSINE,
+            Self::Cosine => 1.0 - apart >= SAME_COSINE,
             Self::Unseen => true,
         };
         if close { Likeness::Close } else { Likeness::Other }
@@ -112,20 +112,16 @@ fn furthest(a: &[f32], b: &[f32]) -> Option<u32> {
     numbers.then(|| distances.max().unwrap_or(0))
 }
 
-/// 1 for two zero vectors, 0 for one, and for what is no number.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let (mut dot, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
-    for (&a, &b) in a.iter().zip(b) {
-        let (a, b) = (f64::from(a), f64::from(b));
-        dot += a * b;
-        of_a += a * a;
-        of_b += b * b;
-    }
+/// One less the cosine: 0 for two zero vectors, 1 for one, and for what is no number. It is half the square of the chord
+/// between the directions, which keeps its digits where the cosine itself is 1 to a double's last one.
+fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {
+    let length = |vector: &[f32]| vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    let (of_a, of_b) = (length(a), length(b));
     if of_a == 0.0 && of_b == 0.0 {
-        return 1.0;
+        return 0.0;
     }
-    let cosine = dot / (of_a.sqrt() * of_b.sqrt());
-    if cosine.is_finite() { cosine.clamp(-1.0, 1.0) } else { 0.0 }
+    let chord = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) / of_a - f64::from(b) / of_b).powi(2)).sum::<f64>();
+    if chord.is_finite() { (chord / 2.0).min(2.0) } else { 1.0 }
 }
 
 #[cfg(test)]

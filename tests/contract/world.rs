@@ -94,7 +94,7 @@ impl World {
         self.backend.open(&self.reference(name), self.options(name, mode)).await
     }
 
-    fn options(&self, name: &str, mode: OpenMode) -> OpenOptions {
+    pub(crate) fn options(&self, name: &str, mode: OpenMode) -> OpenOptions {
         let consumer = format!("{} of {name}", self.consumer);
         OpenOptions { consumer: Some(consumer), ..mode.into() }
     }

@@ -131,12 +131,7 @@ pub(crate) async fn an_unknown_model_is_recorded_by_the_next_write_and_by_no_rea
         made.upsert(batch(&numbered(0..3, WIDTH), WIDTH)).await.unwrap();
         let identity = async || made.info().await.unwrap().identity;
         assert_eq!(identity().await, None, "a write without an embedder records nothing");
-        let options = OpenOptions {
-            mode: OpenMode::Write,
-            embedder: Some(embedder.clone()),
-            force_model_swap: false,
-            consumer: None,
-        };
+        let options = OpenOptions { embedder: Some(embedder.clone()), ..world.options(write, OpenMode::Write) };
         let opened = world.another_process().open(&palace, options).await.unwrap();
         let drawers = opened.collection(DRAWERS).await.expect("unknown never fails");
         read_everything(drawers.as_ref()).await;
