@@ -7,8 +7,8 @@ use crate::palace;
 use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, Descriptor, Fidelity, Metric, OpenMode,
-    OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, Descriptor, ErrorKind, Fidelity, Metric,
+    OpenMode, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, SpecVersion, Standing, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -165,6 +165,9 @@ impl Backend for PostgresBackend {
         if purpose == Purpose::Followed {
             match opening.open().await {
                 Ok(palace) => checks.extend(feed::preflight(&palace.0).await),
+                // Nothing is there yet to be followed, or what is in the way was told already.
+                Err(error) if error.kind() == ErrorKind::PalaceNotFound => {}
+                Err(_) if checks.iter().any(|check| check.standing == Standing::Fails) => {}
                 Err(error) => checks.push(Check::fails("change_log", error.what(), error.advice())),
             }
         }

@@ -49,7 +49,10 @@ async fn a_server_that_has_all_it_needs_passes() {
         made(database.options()).await;
         let checks = preflight(database.options()).await;
         assert!(checks.len() >= 6 && checks.iter().all(|check| check.standing == Standing::Passes), "{checks:?}");
-        assert!(backend(database.options()).preflight(&reference(), Purpose::Target).await.is_empty());
+        for purpose in [Purpose::Source, Purpose::Target] {
+            let others = backend(database.options()).preflight(&reference(), purpose).await;
+            assert!(others.iter().all(|check| check.name != "wal_level"), "only a mirror needs the log: {others:?}");
+        }
         let left = "SELECT count(*) FROM pg_publication";
         assert_eq!(database.client().await.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0, "it only looks");
     }
@@ -81,7 +84,10 @@ async fn each_right_a_role_lacks_is_named_with_the_statement_that_grants_it() {
         .unwrap();
     assert_refused(theirs(), "publication", denied, &format!("GRANT CREATE ON DATABASE {name} TO {role}")).await;
     admin
-        .batch_execute(&format!("GRANT CREATE ON DATABASE {name} TO {role}; ALTER TABLE {table} OWNER TO postgres"))
+        .batch_execute(&format!(
+            "GRANT CREATE ON DATABASE {name} TO {role}; ALTER TABLE {table} OWNER TO postgres; \
+             GRANT SELECT ON {table} TO {role}"
+        ))
         .await
         .unwrap();
     assert_refused(theirs(), "ownership of mempalace_drawers", denied, "GRANT postgres TO").await;
