@@ -217,6 +217,6 @@ fn arguments_that_make_no_sense() {
         }
         assert_says(&program.run(), BAD_INPUT, &["--help"]);
     }
-    let run = Program::with(["migrate", "chroma+http://h:8000", "lance:/tmp/x"]).run();
-    assert_says(&run, BAD_INPUT, &["chroma+http addresses are not supported"]);
+    let run = Program::with(["migrate", "chroma+ftp://h:8000", "lance:/tmp/x"]).run();
+    assert_says(&run, BAD_INPUT, &["chroma+ftp addresses are not supported"]);
 }
