@@ -33,7 +33,7 @@ fn a_real_palace_goes_to_postgres_and_comes_back_row_for_row() {
     let found = Program::with(["inspect"]).arg(&database).arg("--exact").arg("--model").arg("minilm").run();
     assert_eq!(found.code, Some(0), "{}{}", found.stdout, found.stderr);
     assert!(found.stdout.contains("2,412 rows"), "{}", found.stdout);
-    assert!(found.stdout.contains("minilm (known_match)"), "{}", found.stdout);
+    assert!(found.stdout.contains("minilm (384) (known_match)"), "{}", found.stdout);
     let analyzed = Program::with(["maintain"]).arg(&database).arg("analyze").run();
     assert_eq!(analyzed.code, Some(0), "{}{}", analyzed.stdout, analyzed.stderr);
     let history = Program::with(["history"]).arg(&database).run();
