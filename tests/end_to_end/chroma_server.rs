@@ -50,7 +50,11 @@ fn a_real_palace_goes_to_a_server_and_comes_back_row_for_row() {
 
     let found = Program::with(["inspect"]).arg(&there).arg("--model").arg("minilm").run();
     assert_eq!(found.code, Some(0), "{}{}", found.stdout, found.stderr);
-    assert!(found.stdout.contains("2,412 rows") && found.stdout.contains("minilm (384) (known_match)"), "{}", found.stdout);
+    assert!(
+        found.stdout.contains("2,412 rows") && found.stdout.contains("minilm (384) (known_match)"),
+        "{}",
+        found.stdout
+    );
     assert!(!found.stdout.contains("palanquin_migration_log"), "{}", found.stdout);
     let history = Program::with(["history"]).arg(&there).run();
     assert!(history.stdout.contains("migration") && history.stdout.contains("lossless"), "{}", history.stdout);
@@ -108,7 +112,11 @@ fn a_directory_that_was_migrated_to_is_a_palace_mempalace_uses() {
 
     assert_eq!(mempalace(&target, &home), "2412 40 cosine True True\n2412 by MemPalace\n");
     let found = Program::with(["inspect"]).arg(text(&target)).arg("--model").arg("minilm").run();
-    assert!(found.stdout.contains("2,412 rows") && found.stdout.contains("minilm (384) (known_match)"), "{}", found.stdout);
+    assert!(
+        found.stdout.contains("2,412 rows") && found.stdout.contains("minilm (384) (known_match)"),
+        "{}",
+        found.stdout
+    );
 }
 
 #[test]

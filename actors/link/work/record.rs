@@ -29,9 +29,11 @@ pub(super) async fn leave(desk: &Desk, report: &mut ParityReport, pairs: &[super
         source: setup.source.address.clone(),
         target_backend: setup.target.backend.to_owned(),
         rows: collections.iter().map(|collection| collection.rows).sum(),
-        // The conditions of §8.2, that the proof has held, and that nothing was converted: that is not what the source has.
+        // The conditions of §8.2, that the proof has held, and that nothing was converted or salvaged: that is not what
+        // the source has.
         lossless: judgement.losses.is_empty()
             && setup.journal.converted(&setup.id).await?.is_empty()
+            && setup.salvaged.rows().is_empty()
             && report.verdict() == Verdict::Equal,
         verified: report.verdict() == Verdict::Equal,
         re_embedded: judgement.re_embeds,
