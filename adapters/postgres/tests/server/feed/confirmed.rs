@@ -12,6 +12,13 @@ async fn confirmed(client: &Client) -> u64 {
     row.get::<_, i64>(0).unsigned_abs()
 }
 
+/// When a reader of the database's slot last told the server how far it is, in microseconds.
+async fn last_word(client: &Client) -> Option<i64> {
+    let statement = "SELECT (extract(epoch FROM max(reply_time)) * 1000000)::int8 FROM pg_stat_replication \
+                     JOIN pg_replication_slots ON active_pid = pid WHERE database = current_database()";
+    client.query_one(statement, &[]).await.unwrap().get(0)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_confirmed_before_the_consumer_says_so() {
     let database = Database::new().await;
@@ -27,9 +34,15 @@ async fn nothing_is_confirmed_before_the_consumer_says_so() {
         drawers.apply(batch(&numbered(round * 5..round * 5 + 5, 4)), WriteMode::Upsert).await.unwrap();
         copy.catch_up(drawers.as_ref(), 100).await;
     }
-    // Longer than the server is told anything at.
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
-    copy.step(drawers.as_ref(), 100).await.unwrap();
+    let follower = tokio::sync::Mutex::new(&mut copy);
+    let told = async || {
+        follower.lock().await.step(drawers.as_ref(), 100).await.unwrap();
+        last_word(&client).await
+    };
+    for _ in 0..2 {
+        let before = last_word(&client).await;
+        until("the server is told how far it was read", async || told().await > before).await;
+    }
     assert_eq!(confirmed(&client).await, begins, "it was read, and nobody said that it is durable");
     palace.confirm(&[(name(), copy.cursor.clone())]).await.unwrap();
     until("what is durable and stored is confirmed", async || confirmed(&client).await > begins).await;

@@ -7,7 +7,6 @@ use palanquin_engine::contract::{ErrorKind, OpenMode, PalaceRef, Severity, Write
 use palanquin_postgres::{Dsn, PostgresOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -174,5 +173,4 @@ async fn a_slot_the_server_has_given_up_is_told_and_followed_again_by_a_new_one(
     let error = copy.step(drawers.as_ref(), 100).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CursorExpired, "{error}");
     assert!(crate::palace::backend(options).open(&reference, OpenMode::Read.into()).await.is_ok());
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -1,4 +1,4 @@
-use super::{Copy, consumer, drawers, followed_by, random_text, table_of};
+use super::{Copy, consumer, drawers, followed_by, random_text, table_of, until};
 use crate::database::Database;
 use crate::palace::{batch, numbered, rows_of, spec};
 use futures::TryStreamExt;
@@ -266,7 +266,9 @@ async fn a_copy_that_follows_several_writers_at_once_ends_up_equal() {
             writers.push(tokio::spawn(write_at_random(client, table.clone(), seed * n, Arc::clone(&stop))));
         }
         // The hand-over happens while they write.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let reader = database.client().await;
+        let written = format!("SELECT count(*) > 20 FROM {table}");
+        until("rows are written", async || reader.query_one(&written, &[]).await.unwrap().get(0)).await;
         let mut copy = Copy::of(drawers.as_ref()).await;
         let began = std::time::Instant::now();
         while began.elapsed() < Duration::from_secs(5) {
