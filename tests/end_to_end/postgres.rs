@@ -41,9 +41,10 @@ fn a_real_palace_goes_to_postgres_and_comes_back_row_for_row() {
 }
 
 /// Holds a transaction open that has written to the palace's drawers, until its input ends; then tells, of the database,
-/// the statements of maintenance that are still at work and the indexes that were left invalid.
+/// the statements of maintenance that are still at work (after so many seconds' patience with them) and the indexes that
+/// were left invalid.
 const AN_OLDER_TRANSACTION: &str = r#"
-import psycopg, sys
+import psycopg, sys, time
 dsn = sys.argv[1].split("?")[0]
 held, watching = psycopg.connect(dsn), psycopg.connect(dsn, autocommit=True)
 prefix = held.execute("SELECT prefix FROM palanquin_palaces WHERE palace = %s", [sys.argv[2]]).fetchone()[0]
@@ -51,48 +52,65 @@ held.execute(f'DELETE FROM "{prefix}_mempalace_drawers" WHERE false')
 print("held", flush=True)
 sys.stdin.read()
 work = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ~ '^(CREATE INDEX|REINDEX|VACUUM)' AND query LIKE %s"
-print(watching.execute(work, [f"%{prefix}%"]).fetchone()[0])
+at_work = lambda: watching.execute(work, [f"%{prefix}%"]).fetchone()[0]
+until = time.monotonic() + float(sys.argv[3])
+while time.monotonic() < until and at_work():
+    pass
+print(at_work())
 left = "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text LIKE %s"
 print(watching.execute(left, [f"%{prefix}%"]).fetchone()[0])
 "#;
 
-#[test]
-fn maintenance_that_is_interrupted_ends_on_the_server_and_says_what_it_left() {
+/// Begins to build the index of a palace and ends the program by a signal while the build waits for somebody else's
+/// transaction, which goes on. Returns how the program ended and what it said, once no build is left on the server.
+fn build_ended_by(signal: Signal, database: &str, patience: &str) -> (Option<i32>, String) {
     let scratch = Scratch::new();
-    let (database, state) = (palace("interrupted"), scratch.path("state"));
+    let state = scratch.path("state");
     // The copy itself would build the index.
-    let copy = Program::with(["migrate", "--no-maintenance"]).arg(scratch.palace().to_str().unwrap()).arg(&database);
+    let copy = Program::with(["migrate", "--no-maintenance"]).arg(scratch.palace().to_str().unwrap()).arg(database);
     let there = copy.arg("--state").arg(state.to_str().unwrap()).run();
     assert_eq!(there.code, Some(0), "{}{}", there.stdout, there.stderr);
     let id = database.split_once("palace=").unwrap().1;
     let python = std::env::var("PALANQUIN_TEST_MEMPALACE").expect("run the tests with tests/run");
     let mut holder = Command::new(python);
-    holder.args(["-c", AN_OLDER_TRANSACTION, &database, id]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    holder.args(["-c", AN_OLDER_TRANSACTION, database, id, patience]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut holder = holder.spawn().unwrap();
     let mut told = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert_eq!(told.next().unwrap().unwrap(), "held");
 
     let mut maintain = Command::new(Program::path());
-    maintain.args(["maintain", &database, "reindex"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    maintain.args(["maintain", database, "reindex"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = maintain.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let before: Vec<String> = lines.take_while(|line| !line.contains("waiting for writers")).collect();
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), signal).unwrap();
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(130), "{before:?} {said}");
-    assert!(said.contains("nothing of it runs any more"), "{before:?} {said}");
-    assert!(said.contains("invalid index") && said.contains("hnsw_idx"), "it names what it left: {said}");
+    let said = format!("{before:?} {}", String::from_utf8(ended.stderr).unwrap());
 
     // The other transaction goes on; nothing waits for it any more.
     drop(holder.stdin.take());
     assert_eq!(told.next().unwrap().unwrap(), "0", "no build is left running");
     assert_eq!(told.next().unwrap().unwrap(), "1");
     assert!(holder.wait().unwrap().success());
-    let again = Program::with(["maintain"]).arg(&database).arg("reindex").run();
+    let again = Program::with(["maintain"]).arg(database).arg("reindex").run();
     assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
-    let inspected = Program::with(["inspect"]).arg(&database).run();
+    let inspected = Program::with(["inspect"]).arg(database).run();
     assert!(!inspected.stdout.contains("invalid_index"), "{}", inspected.stdout);
+    (ended.status.code(), said)
+}
+
+#[test]
+fn maintenance_that_is_interrupted_ends_on_the_server_and_says_what_it_left() {
+    let (code, said) = build_ended_by(Signal::INT, &palace("interrupted"), "0");
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("nothing of it runs any more"), "{said}");
+    assert!(said.contains("invalid index") && said.contains("hnsw_idx"), "it names what it left: {said}");
+}
+
+#[test]
+fn maintenance_whose_program_is_killed_ends_on_the_server_by_itself() {
+    let (code, said) = build_ended_by(Signal::KILL, &palace("killed-build"), "60");
+    assert_eq!(code, None, "{said}");
 }
 
 #[test]
