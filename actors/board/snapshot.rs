@@ -251,8 +251,11 @@ pub struct LinkView {
     pub since_ms: i64,
     /// Rows durable in the target by the copy.
     pub rows_done: u64,
-    /// Rows planned; `None` until the plan is made.
+    /// Rows to be copied; `None` until the plan is made, and where a filter leaves some of the planned rows out: nobody
+    /// knows how many before they are read.
     pub rows_total: Option<u64>,
+    /// Whether a filter leaves rows out.
+    pub is_filtered: bool,
     /// Bytes of the rows done.
     pub bytes_done: u64,
     /// Partitions finished.

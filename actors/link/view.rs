@@ -156,12 +156,14 @@ pub(super) fn link_view(
     account: &Account,
 ) -> LinkView {
     let now = now_ms();
-    let (rows_done, rows_total) = (positions.rows(), plan.map(Plan::rows));
+    let is_filtered = setup.spec.filter.is_some();
+    let (rows_done, rows_total) = (positions.rows(), plan.map(Plan::rows).filter(|_| !is_filtered));
     let copying = matches!(machine.state(), LinkState::Working { phase: Phase::Copying });
     let eta = match rows_total {
         Some(total) if copying => sight.meter.eta(rows_done, total, now),
-        Some(_) => Eta::Unknown(format!("not copying: {}", machine.state().word())),
-        None => Eta::Unknown("not planned yet".to_owned()),
+        _ if plan.is_some() && !copying => Eta::Unknown(format!("not copying: {}", machine.state().word())),
+        None if plan.is_some() => Eta::Unknown("how many rows pass the filter is not known".to_owned()),
+        _ => Eta::Unknown("not planned yet".to_owned()),
     };
     LinkView {
         id: setup.id.clone(),
@@ -172,6 +174,7 @@ pub(super) fn link_view(
         since_ms: sight.since_ms,
         rows_done,
         rows_total,
+        is_filtered,
         bytes_done: positions.bytes(),
         partitions_done: positions.partitions_done(),
         partitions_total: plan.map_or(0, Plan::partitions),

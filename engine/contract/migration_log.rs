@@ -51,7 +51,7 @@ pub struct RecordedCollection {
 /// An entry of a palace's migration log (§1.5, §8.3). What other programs or later versions wrote is kept as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// What happened: `migration`, `model_swap`, `embedder_set`, or what others call theirs.
+    /// What happened: `migration`, `repair`, `model_swap`, `embedder_set`, or what others call theirs.
     pub kind: String,
     /// When, in RFC 3339.
     pub at: String,
@@ -74,6 +74,11 @@ impl LogEntry {
     /// A migration into this palace has finished.
     pub fn migration(record: &MigrationRecord) -> Self {
         Self::new("migration", json!(record))
+    }
+
+    /// Rows that had come to differ were copied from the source again, or removed.
+    pub fn repair(source: &str, copied: u64, removed: u64) -> Self {
+        Self::new("repair", json!({"source": source, "copied": copied, "removed": removed}))
     }
 
     /// The record in an entry of that kind.

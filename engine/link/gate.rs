@@ -1,7 +1,7 @@
 //! The gate of §8.2: whether a copy may be made, what it may be called, and which model its target is recorded with.
 //! Decided from what both ends say of themselves, before anything is written.
 
-use super::LinkSpec;
+use super::{LinkKind, LinkSpec};
 use crate::contract::{Capabilities, EmbedderIdentity, Error, ErrorKind, IdentityState, Metric, ModelKnownBy, token};
 use std::collections::BTreeSet;
 
@@ -214,11 +214,18 @@ fn model(proposal: &Proposal<'_>, ends: &CollectionEnds, judgement: &mut Judgeme
         if spec.overrides.force_model_swap {
             judgement.swaps.push(Swap { collection: ends.name.clone(), from: from.clone(), to: to.clone() });
         } else {
+            let fix = match spec.kind {
+                LinkKind::Migrate => {
+                    format!("{otherwise}, or record {} all the same with --force-model-swap", to.model_name)
+                }
+                // What is mirrored is never recorded as something else.
+                LinkKind::Mirror => otherwise,
+            };
             judgement.refusals.push(Refusal {
                 kind: ErrorKind::EmbedderIdentityMismatch,
                 collection: Some(ends.name.clone()),
                 found,
-                fix: format!("{otherwise}, or record {} all the same with --force-model-swap", to.model_name),
+                fix,
             });
         }
     };

@@ -124,6 +124,18 @@ fn what_a_strict_copy_set_aside_arrives_converted_when_it_is_retried() {
     assert_eq!(retried.code, Some(0), "{}{}", retried.stdout, retried.stderr);
     assert!(retried.stdout.contains("1 row arrived, 1 converted"), "{}", retried.stdout);
     assert_eq!(lines(&letters(["list", "--json"], &state), "kept_letter").len(), 2);
+
+    let differing = |flags: &[&str]| {
+        let mut verify = Program::with(["verify"]).arg(&target).arg("--against");
+        verify = verify.arg(&format!("lance:{}", from.display())).arg("--json");
+        let verified = flags.iter().fold(verify, |verify, flag| verify.arg(flag)).run();
+        assert_eq!(verified.code, Some(5), "{}{}", verified.stdout, verified.stderr);
+        let result: serde_json::Value = serde_json::from_str(verified.stdout.lines().last().unwrap()).unwrap();
+        let differences = result["report"]["collections"][0]["differences"].as_array().unwrap();
+        differences.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(differing(&[]), ["nul\0id", "row-100-nan"], "what was converted counts as copied");
+    assert_eq!(differing(&["--strict"]), ["nul\0id", "nul-text", "row-100-nan"]);
 }
 
 #[test]

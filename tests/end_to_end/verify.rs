@@ -164,6 +164,13 @@ fn assert_damage_is_found_and_repaired(source: &str, target: &Writable, scratch:
     let again = verify(source, &target.address, scratch, &["--repair", "--delete-extra"]);
     assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
     assert!(again.stdout.contains("0 rows copied again, 3 removed"), "{}", again.stdout);
+    let history = Program::with(["history"]).arg(&target.address).arg("--json").run();
+    let log: Vec<Value> = history.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let repairs: Vec<&Value> =
+        log.iter().map(|line| &line["entry"]).filter(|entry| entry["kind"] == "repair").collect();
+    let [.., first, second] = &repairs[..] else { panic!("{}", history.stdout) };
+    assert_eq!((&first["copied"], &first["removed"]), (&copied.into(), &0.into()), "{first}");
+    assert_eq!((&second["copied"], &second["removed"]), (&0.into(), &3.into()), "{second}");
     let whole = verify(source, &target.address, scratch, &["--json"]);
     assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
     assert_eq!(drawers(&result(&whole))["source_digest"], same["source_digest"]);

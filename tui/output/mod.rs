@@ -4,12 +4,14 @@
 mod cadence;
 pub(crate) mod json;
 pub(crate) mod plain;
+mod share;
 mod summary;
 pub(crate) mod table;
 pub(crate) mod tree;
 pub(crate) mod words;
 
 pub(crate) use cadence::Cadence;
+pub(crate) use share::share_done;
 pub(crate) use summary::{complain, failure, headline, note, parity, print, summary};
 
 /// How a command shows itself.

@@ -1,5 +1,5 @@
-use super::words;
-use crate::format::{bytes, count, duration, millis, percent, permille, rate};
+use super::{share_done, words};
+use crate::format::{bytes, count, duration, millis, percent, rate};
 use palanquin_actors::board::{EventEntry, LinkView, MaintenanceView};
 use palanquin_engine::contract::MaintenanceStep;
 use palanquin_engine::link::{Eta, LinkState, Phase};
@@ -7,9 +7,21 @@ use palanquin_engine::link::{Eta, LinkState, Phase};
 /// A link in one line, as `gh-ost` writes it: state, rows, rate, ETA or why there is none.
 pub(crate) fn progress(link: &LinkView) -> String {
     let mut parts = vec![format!("{} {}", link.kind, link.state)];
-    if let Some(total) = link.rows_total {
-        let share = permille(link.rows_done, total).map_or_else(String::new, |share| format!(" {}", percent(share)));
-        parts.push(format!("rows {}/{}{share}", count(link.rows_done), count(total)));
+    // Of a comparison it tells how much is compared, below.
+    let share = share_done(link).filter(|_| link.state.phase() != Some(Phase::Verifying));
+    let share = share.map_or_else(String::new, |share| format!(" {}", percent(share)));
+    let rows = match link.rows_total {
+        Some(total) => Some(format!("rows {}/{}{share}", count(link.rows_done), count(total))),
+        None if link.is_filtered && link.partitions_total > 0 => Some(format!(
+            "rows {} that pass the filter; partitions {}/{}{share}",
+            count(link.rows_done),
+            link.partitions_done,
+            link.partitions_total
+        )),
+        None => None,
+    };
+    if let Some(rows) = rows {
+        parts.push(rows);
         parts.push(bytes(link.bytes_done));
     }
     match &link.state {
@@ -25,7 +37,8 @@ pub(crate) fn progress(link: &LinkView) -> String {
         LinkState::Working { phase: Phase::Verifying } => {
             if let Some(parity) = &link.parity {
                 let done = parity.source_rows + parity.target_rows;
-                parts.push(format!("compared {}/{} on both ends", count(done), count(parity.total_rows)));
+                let share = share_done(link).map_or_else(String::new, |share| format!(" {}", percent(share)));
+                parts.push(format!("compared {}/{}{share} on both ends", count(done), count(parity.total_rows)));
             }
         }
         LinkState::Working { phase: Phase::Maintaining } => {

@@ -44,15 +44,27 @@ impl End {
     }
 }
 
+/// How two ends are opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    /// Whether the target is to be written to.
+    pub(super) repaired: bool,
+    /// Whether the target's conversions excuse nothing.
+    pub(super) strict: bool,
+}
+
 impl Ends {
     pub(super) async fn open(
         spec: &LinkSpec,
         source: &PalaceSource,
         target: &PalaceSource,
-        is_repaired: bool,
+        Opened { repaired, strict }: Opened,
     ) -> Result<Self> {
         let source = End::open(source, OpenMode::Read).await?;
-        let target = End::open(target, if is_repaired { OpenMode::Write } else { OpenMode::Read }).await?;
+        let mut target = End::open(target, if repaired { OpenMode::Write } else { OpenMode::Read }).await?;
+        if strict {
+            target.conversions = &[];
+        }
         let (here, there) = (source.palace.collections().await?, target.palace.collections().await?);
         for name in spec.collections.iter().chain(spec.renames.keys()) {
             if !here.iter().any(|info| &info.name == name) {
@@ -92,6 +104,11 @@ impl Ends {
             ends.only_in_target = only_there.map(|info| info.name.clone()).collect();
         } else {
             ends.left_out.push("collections other than those asked for".to_owned());
+        }
+        for conversion in ends.target.conversions {
+            let sentence = conversion.sentence();
+            ends.left_out
+                .push(format!("what the target's store changes by necessity: {sentence}; --strict compares that too"));
         }
         if spec.filter.is_some() {
             ends.left_out.push("rows that do not pass the filter".to_owned());

@@ -15,9 +15,9 @@ use crate::exit_code::Exit;
 use crate::output::{self, json};
 use crate::registry::Registry;
 use clap::Args;
-use ends::Ends;
+use ends::{Ends, Opened};
 use palanquin_config::Given;
-use palanquin_engine::contract::{Error, ErrorKind, Result};
+use palanquin_engine::contract::{Error, ErrorKind, LogEntry, Result};
 use palanquin_engine::journal::LinkLock;
 use palanquin_engine::link::{LinkKind, LinkSpec};
 use palanquin_engine::parity::{SampleTaken, Searches, Verdict};
@@ -58,6 +58,9 @@ pub(super) struct Verify {
     /// Leave the vectors out, as for a target that has embedded the documents anew
     #[arg(long)]
     documents_only: bool,
+    /// Compare with the source as it is: a row the target could only hold converted differs
+    #[arg(long, conflicts_with = "repair")]
+    strict: bool,
     /// Compare searches too: this many hits for each of the probes
     #[arg(long, value_name = "HITS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     search: Option<u64>,
@@ -108,8 +111,13 @@ impl Verify {
         };
         let heard = heard::Hearing::new(self.json);
         let work = async {
-            let ends = Ends::open(&spec, &source, &target, self.repair).await?;
-            work::run(&spec, &ends, asked, &heard).await
+            let ends = Ends::open(&spec, &source, &target, self.manner()).await?;
+            let verified = work::run(&spec, &ends, asked, &heard).await?;
+            if let Some(repaired) = verified.repaired.filter(|repaired| repaired.written() > 0) {
+                let entry = LogEntry::repair(&source.address, repaired.copied, repaired.removed);
+                ends.target.palace.append_to_migration_log(&entry).await?;
+            }
+            Ok(verified)
         };
         let Some(verified) = once::run(work)? else {
             output::complain("interrupted: nothing was concluded");
@@ -130,11 +138,16 @@ impl Verify {
         Ok(exit)
     }
 
+    fn manner(&self) -> Opened {
+        Opened { repaired: self.repair, strict: self.strict }
+    }
+
     /// What was asked for beyond the usual.
     fn flags(&self) -> Vec<String> {
         let flags = [
             (self.sample.is_some(), "--sample"),
             (self.documents_only, "--documents-only"),
+            (self.strict, "--strict"),
             (self.search.is_some(), "--search"),
             (self.repair, "--repair"),
             (self.delete_extra, "--delete-extra"),

@@ -1,7 +1,6 @@
-use crate::dashboard::format;
 use palanquin_actors::board::{Connection, LinkView, PalaceView};
 use palanquin_engine::contract::{Condition, IdentityState, Severity};
-use palanquin_engine::link::{LinkState, Phase};
+use palanquin_engine::link::LinkState;
 
 /// Whether the operator should look at a palace.
 pub(crate) fn palace_problem(palace: &PalaceView) -> bool {
@@ -31,19 +30,4 @@ pub(crate) fn palace_identity(palace: &PalaceView) -> Option<IdentityState> {
 pub(crate) fn palace_rows(palace: &PalaceView) -> Option<u64> {
     let rows = palace.collections.iter().map(|collection| collection.rows);
     rows.reduce(u64::saturating_add)
-}
-
-/// How much of the phase is done, in tenths of a percent; never all of it while there is something left to do.
-pub(crate) fn link_progress(link: &LinkView) -> Option<u16> {
-    let copied = || format::permille(link.rows_done, link.rows_total?).map(|share| share.min(999));
-    match (&link.state, link.state.phase()) {
-        (LinkState::Done { .. }, _) => Some(1000),
-        (_, Some(Phase::Live | Phase::CatchingUp | Phase::Maintaining)) => None,
-        (_, Some(Phase::Verifying)) => {
-            let parity = link.parity.as_ref()?;
-            let compared = parity.source_rows.saturating_add(parity.target_rows);
-            format::permille(compared, parity.total_rows).map(|share| share.min(999))
-        }
-        _ => copied(),
-    }
 }

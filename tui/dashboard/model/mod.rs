@@ -7,7 +7,7 @@ mod overlay;
 mod selection;
 mod wake;
 
-pub(crate) use facts::{link_problem, link_progress, palace_identity, palace_problem, palace_rows};
+pub(crate) use facts::{link_problem, palace_identity, palace_problem, palace_rows};
 pub(crate) use history::History;
 pub(crate) use maintenance::{
     AskedRun, CancelQuestion, MaintenanceDialog, Stage, last_run, news_of_runs, runs_under_way,

@@ -195,6 +195,24 @@ fn scrolling_stops_at_the_ends() {
 }
 
 #[test]
+fn a_filtered_copy_is_as_far_as_its_partitions_are() {
+    let mut snapshot = fixtures::copying();
+    change(&mut snapshot, 0, |link| {
+        (link.rows_total, link.is_filtered) = (None, true);
+        (link.rows_done, link.partitions_done, link.partitions_total) = (17, 3, 4);
+    });
+    let mut model = model(snapshot);
+    assert!(text(&model).contains(" 75.0%"), "{}", text(&model));
+    press(&mut model, "Enter");
+    assert!(text(&model).contains("17, of those that pass the filter"), "{}", text(&model));
+    let mut snapshot = fixtures::copying();
+    change(&mut snapshot, 0, |link| {
+        (link.rows_total, link.is_filtered, link.partitions_done, link.partitions_total) = (None, true, 4, 4);
+    });
+    assert!(text(&self::model(snapshot)).contains(" 99.9%"), "nothing is compared yet");
+}
+
+#[test]
 fn a_link_is_never_shown_as_done_while_rows_are_left() {
     let mut snapshot = fixtures::copying();
     change(&mut snapshot, 0, |link| link.rows_done = 1_203_000);

@@ -4,11 +4,10 @@ use super::page_text::PageText;
 use super::{events, palace_page, progress};
 use crate::dashboard::acts::pause::word;
 use crate::dashboard::format;
-use crate::dashboard::model::{Model, link_progress};
+use crate::dashboard::model::Model;
 use crate::dashboard::text;
 use crate::dashboard::theme::{Theme, Tone};
-use crate::output;
-use crate::output::words;
+use crate::output::{self, share_done, words};
 use palanquin_actors::board::{ActStatus, Limiter, LinkView};
 use palanquin_engine::link::{LinkId, LinkKind, LinkState, Phase};
 use ratatui::text::Line;
@@ -99,7 +98,7 @@ fn copy(model: &Model, link: &LinkView, page: &mut PageText) {
     let theme = page.theme;
     let verifying = link.state.phase() == Some(Phase::Verifying);
     page.heading(if verifying { "Verification" } else { "Copy" });
-    if let Some(share) = link_progress(link) {
+    if let Some(share) = share_done(link) {
         let percent = format::percent(share);
         let width = page.width.saturating_sub(percent.len() + 2).min(WIDEST_BAR);
         let sign = theme.link(&link.state);
@@ -107,6 +106,7 @@ fn copy(model: &Model, link: &LinkView, page: &mut PageText) {
     }
     let rows = match link.rows_total {
         Some(total) => format!("{} of {}", format::count(link.rows_done), format::count(total)),
+        None if link.is_filtered => format!("{}, of those that pass the filter", format::count(link.rows_done)),
         None => format!("{}, not planned yet", format::count(link.rows_done)),
     };
     page.value("rows", &rows, Tone::Plain);

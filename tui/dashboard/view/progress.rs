@@ -3,9 +3,9 @@
 use crate::dashboard::acts::asked;
 use crate::dashboard::acts::pause::word;
 use crate::dashboard::format;
-use crate::dashboard::model::{Model, link_progress};
+use crate::dashboard::model::Model;
 use crate::dashboard::theme::{Theme, Tone};
-use crate::output::{plain, words};
+use crate::output::{plain, share_done, words};
 use palanquin_actors::board::{ActKind, ActStatus, Lag, LinkView};
 use palanquin_engine::link::{LinkState, Phase};
 
@@ -20,13 +20,14 @@ const ANSWER_MS: i64 = 3000;
 pub(super) fn rows(link: &LinkView) -> String {
     match link.rows_total {
         Some(total) => format!("{}/{}", format::count(link.rows_done), format::count(total)),
+        None if link.is_filtered => format!("{} filtered", format::count(link.rows_done)),
         None if link.rows_done > 0 => format::count(link.rows_done),
         None => "-".to_owned(),
     }
 }
 
 pub(super) fn percent(link: &LinkView) -> String {
-    link_progress(link).map_or("-".to_owned(), format::percent)
+    share_done(link).map_or("-".to_owned(), format::percent)
 }
 
 pub(super) fn rate(link: &LinkView) -> String {
