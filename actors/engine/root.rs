@@ -328,6 +328,7 @@ fn end_of(source: &PalaceSource, actor: Addr<PalaceActor>) -> PalaceEnd {
         capture: descriptor.capture,
         fidelity: descriptor.fidelity,
         conversions: descriptor.conversions,
+        keeps_settings: descriptor.keeps_settings,
         readers: descriptor.readers,
         writers: descriptor.writers,
         actor,

@@ -87,6 +87,7 @@ impl World {
             metric: Metric::Cosine,
             identity: None,
             incarnation: "source".into(),
+            settings: Default::default(),
         };
         self.runtime.block_on(async {
             let palace = self.source.open(&reference("source"), OpenMode::Create.into()).await.unwrap();

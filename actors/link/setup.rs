@@ -147,6 +147,7 @@ pub(crate) struct PalaceEnd {
     pub(crate) capture: Option<CaptureLevel>,
     pub(crate) fidelity: Fidelity,
     pub(crate) conversions: &'static [Conversion],
+    pub(crate) keeps_settings: bool,
     pub(crate) readers: usize,
     pub(crate) writers: usize,
     pub(crate) actor: Addr<PalaceActor>,

@@ -2,9 +2,11 @@
 
 use crate::connection::sqlite;
 use crate::server::{DIMENSION, INCARNATION};
+use crate::settings;
 use palanquin_engine::contract::{Error, ErrorKind, Metric, Result};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// Widest vectors that are read.
@@ -31,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) vector_segment: Option<String>,
     /// After how many operations its index is written.
     pub(crate) sync_threshold: u64,
+    /// Its settings, as [`settings`] has them.
+    pub(crate) settings: Map<String, Value>,
 }
 
 /// The segments of a collection, both there.
@@ -78,9 +82,37 @@ pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
     let mut rows = statement.query([]).map_err(sqlite)?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next().map_err(sqlite)? {
-        entries.push(entry(row)?);
+        let mut entry = entry(row)?;
+        let text = |at: usize| row.get::<_, Option<String>>(at).map_err(sqlite);
+        let configuration = index_configuration(text(4)?.as_deref(), text(5)?.as_deref());
+        entry.settings = settings::of(&metadata(connection, &entry.id)?, configuration.as_ref());
+        entries.push(entry);
     }
     Ok(entries)
+}
+
+/// A collection's own metadata.
+fn metadata(connection: &Connection, collection: &str) -> Result<Map<String, Value>> {
+    let bools = column_or_null(connection, "collection_metadata", "bool_value")?;
+    let sql = format!(
+        "SELECT key, str_value, int_value, float_value, {bools} FROM collection_metadata WHERE collection_id = ?1"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(sqlite)?;
+    let mut rows = statement.query([collection]).map_err(sqlite)?;
+    let mut metadata = Map::new();
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        let value = match row.get::<_, Option<bool>>(4).map_err(sqlite)? {
+            Some(flag) => Value::from(flag),
+            None => match (row.get_ref(1), row.get_ref(2), row.get_ref(3)) {
+                (Ok(ValueRef::Text(text)), ..) => Value::from(String::from_utf8_lossy(text)),
+                (_, Ok(ValueRef::Integer(number)), _) => Value::from(number),
+                (.., Ok(ValueRef::Real(number))) => Value::from(number),
+                _ => continue,
+            },
+        };
+        metadata.insert(row.get(0).map_err(sqlite)?, value);
+    }
+    Ok(metadata)
 }
 
 /// How many collections are in databases that MemPalace does not look into.
@@ -127,6 +159,7 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
             Some(threshold) => u64::try_from(threshold).unwrap_or(SYNC_THRESHOLD),
             None => threshold_of(text(4)?.as_deref(), text(5)?.as_deref()).unwrap_or(SYNC_THRESHOLD),
         },
+        settings: Map::new(),
     })
 }
 
@@ -146,15 +179,19 @@ fn space_of_schema(text: &str) -> Option<String> {
     schema.pointer(IN_SCHEMA)?.get("space")?.as_str().map(str::to_owned)
 }
 
-/// The threshold in the schema, else in the configuration.
-fn threshold_of(schema: Option<&str>, configuration: Option<&str>) -> Option<u64> {
+/// The settings of the index in the schema, else in the configuration.
+fn index_configuration(schema: Option<&str>, configuration: Option<&str>) -> Option<Value> {
     let parsed = |text: Option<&str>| serde_json::from_str::<Value>(text?).ok();
-    let in_schema = || parsed(schema)?.pointer(IN_SCHEMA)?.pointer("/hnsw/sync_threshold")?.as_u64();
+    let in_schema = || parsed(schema)?.pointer(IN_SCHEMA)?.get("hnsw").cloned();
     let in_configuration = || {
         let configuration = parsed(configuration)?;
-        ["hnsw", "hnsw_configuration"].iter().find_map(|part| configuration.get(part)?.get("sync_threshold")?.as_u64())
+        ["hnsw", "hnsw_configuration"].iter().find_map(|part| configuration.get(part)).cloned()
     };
     in_schema().or_else(in_configuration)
+}
+
+fn threshold_of(schema: Option<&str>, configuration: Option<&str>) -> Option<u64> {
+    index_configuration(schema, configuration)?.get("sync_threshold")?.as_u64()
 }
 
 /// The metric in the configuration of Chroma 0.6 and early 1.x.

@@ -24,6 +24,7 @@ mod layout;
 mod palace;
 mod read;
 mod server;
+mod settings;
 mod sidecar;
 mod writer_lock;
 

@@ -56,6 +56,7 @@ impl LanceBackend {
             capture: Some(CaptureLevel::Version),
             fidelity: Fidelity::Exact,
             conversions: &[],
+            keeps_settings: false,
             readers: 2,
             writers: 1,
         };

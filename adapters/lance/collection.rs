@@ -146,6 +146,7 @@ impl Collection for LanceCollection {
             metric: layout.metric,
             identity: layout.identity.or_else(|| self.recorded.clone()),
             incarnation: layout.incarnation.or_else(|| self.first_transaction.clone()),
+            settings: Default::default(),
         })
     }
 

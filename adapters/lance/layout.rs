@@ -177,6 +177,7 @@ mod tests {
             metric: Metric::Cosine,
             identity,
             incarnation: "11111111-2222-3333-4444-555555555555".into(),
+            settings: Default::default(),
         }
     }
 

@@ -21,6 +21,7 @@ pub(crate) async fn unusable_collection(palace: &LancePalace, name: &str) -> Col
         metric: None,
         identity: None,
         incarnation: None,
+        settings: Default::default(),
     };
     let Ok(handle) = palace.table(name).await else { return info };
     if let Ok(dataset) = handle.newest().await {

@@ -156,6 +156,7 @@ pub(crate) fn spec(name: &str, dimension: u32) -> CollectionSpec {
         metric: Metric::Cosine,
         identity: None,
         incarnation: uuid::Uuid::new_v4().to_string(),
+        settings: Default::default(),
     }
 }
 

@@ -67,6 +67,7 @@ impl MemoryBackend {
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Exact,
             conversions: &[],
+            keeps_settings: true,
             readers: 4,
             writers: 4,
         };

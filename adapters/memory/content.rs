@@ -67,6 +67,7 @@ impl StoredCollection {
             metric: Some(self.spec.metric),
             identity: content.identity.clone(),
             incarnation: Some(self.spec.incarnation.clone()),
+            settings: self.spec.settings.clone(),
         }
     }
 }

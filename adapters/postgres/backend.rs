@@ -137,6 +137,7 @@ fn descriptor() -> Descriptor {
         capture: Some(CaptureLevel::Log),
         fidelity: Fidelity::Exact,
         conversions: &[Conversion::NulInText],
+        keeps_settings: false,
         readers: 4,
         writers: 2,
     }

@@ -95,6 +95,7 @@ impl PostgresCollection {
             metric: Some(self.standing.metric()),
             identity,
             incarnation: Some(self.standing.incarnation()),
+            settings: Default::default(),
         })
     }
 

@@ -25,6 +25,8 @@ pub struct Descriptor {
     pub fidelity: Fidelity,
     /// What it forces on rows it could not hold otherwise; core makes these before it writes.
     pub conversions: &'static [Conversion],
+    /// Whether a collection is made with the settings of the one it is a copy of.
+    pub keeps_settings: bool,
     /// Scans of one collection that run faster at the same time than one after the other.
     pub readers: usize,
     /// Batches that one collection takes faster at the same time than one after the other; 1 where writers of one

@@ -4,6 +4,7 @@ use super::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// An open palace.
@@ -99,6 +100,10 @@ pub struct CollectionInfo {
     pub identity: Option<EmbedderIdentity>,
     /// Changes when the collection is dropped and made again under the same name.
     pub incarnation: Option<String>,
+    /// What the store keeps of it beyond that, in the store's words: index settings and metadata of the collection's own.
+    /// Its rows do not depend on it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub settings: Map<String, Value>,
 }
 
 /// A collection to be made.
@@ -114,4 +119,8 @@ pub struct CollectionSpec {
     pub identity: Option<EmbedderIdentity>,
     /// Chosen by the caller before anything is written, so that a crash in between leaves no doubt whose it is.
     pub incarnation: String,
+    /// The settings of the collection it is a copy of. A backend that does not say
+    /// [`keeps_settings`](super::Descriptor::keeps_settings) leaves them.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub settings: Map<String, Value>,
 }

@@ -73,7 +73,14 @@ fn rows(random: &mut StdRng, ids: impl IntoIterator<Item = String>) -> RowBatch 
 async fn drawers(server: &str, name: &str) -> Arc<dyn Collection> {
     let palace = backend(server).open(&reference(name), OpenMode::Create.into()).await.unwrap();
     let (metric, incarnation) = (Metric::Cosine, "benchmark".to_owned());
-    let spec = CollectionSpec { name: DRAWERS.to_owned(), dimension: WIDTH, metric, identity: None, incarnation };
+    let spec = CollectionSpec {
+        name: DRAWERS.to_owned(),
+        dimension: WIDTH,
+        metric,
+        identity: None,
+        incarnation,
+        settings: Default::default(),
+    };
     palace.create_collection(&spec).await.unwrap()
 }
 

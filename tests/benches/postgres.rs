@@ -189,6 +189,7 @@ fn spec() -> CollectionSpec {
         metric: Metric::Cosine,
         identity: None,
         incarnation: "benchmark".into(),
+        settings: Default::default(),
     }
 }
 

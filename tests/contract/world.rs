@@ -116,6 +116,7 @@ impl World {
             metric: self.metric(),
             identity: None,
             incarnation: format!("incarnation-of-{}", name.len()),
+            settings: Default::default(),
         }
     }
 

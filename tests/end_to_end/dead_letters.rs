@@ -22,6 +22,7 @@ fn source(path: &Path) {
             metric: Metric::Cosine,
             identity: None,
             incarnation: "made for the test".into(),
+            settings: Default::default(),
         };
         let collection = palace.create_collection(&spec).await.unwrap();
         let mut rows = RowBatchBuilder::with_capacity(300, 4);

@@ -6,6 +6,7 @@ mod chroma_feed;
 mod chroma_filters;
 mod chroma_freeze;
 mod chroma_server;
+mod chroma_settings;
 mod configuration;
 mod dead_letters;
 mod demo;

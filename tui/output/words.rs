@@ -43,9 +43,9 @@ pub(crate) fn check(about: &str, check: &Check) -> String {
         Standing::Warns => "warning",
         Standing::Fails => "FAILS",
     };
-    let mut lines = format!("  {standing:<8} {about:<7} {:<12} {}\n", check.name, check.found);
+    let mut lines = format!("  {standing:<8} {about:<7} {:<16} {}\n", check.name, check.found);
     if let Some(fix) = &check.fix {
-        lines.push_str(&format!("  {:<29} {fix}\n", ""));
+        lines.push_str(&format!("  {:<33} {fix}\n", ""));
     }
     lines
 }

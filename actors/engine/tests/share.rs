@@ -158,6 +158,7 @@ fn two_collections_are_not_copied_onto_one_name_and_nothing_is_written() {
                 metric: Metric::L2,
                 identity: None,
                 incarnation: "another".into(),
+                settings: Default::default(),
             };
             palace.create_collection(&spec).await.unwrap();
         });

@@ -164,6 +164,7 @@ async fn make_plan(
                 metric: info.metric.unwrap_or(Metric::Cosine),
                 identity,
                 incarnation: uuid::Uuid::new_v4().to_string(),
+                settings: info.settings,
             },
             source_incarnation: info.incarnation,
             partitions: collection.cut(setup.options.rows_per_partition(info.rows, readers)).await?,

@@ -155,6 +155,7 @@ pub(super) fn spec_of(name: &str) -> CollectionSpec {
         metric: Metric::Cosine,
         identity: None,
         incarnation: format!("{name} of the source"),
+        settings: Default::default(),
     }
 }
 
@@ -247,6 +248,7 @@ impl World {
             metrics: &[],
             maintenance_kinds: &[],
             conversions,
+            keeps_settings: true,
             readers,
             writers,
             // Nobody is there: copying asks no actor.

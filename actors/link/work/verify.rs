@@ -63,6 +63,16 @@ async fn what_is_left_out(desk: &Desk, prepared: &Prepared, report: &mut ParityR
             "collection {name}: it is empty and has no vector width yet, so it was not made in the target"
         ));
     }
+    let with_settings = prepared.plan.collections.iter().filter(|planned| !planned.spec.settings.is_empty());
+    for planned in with_settings.filter(|_| !setup.target.keeps_settings) {
+        let settings: Vec<&str> = planned.spec.settings.keys().map(String::as_str).collect();
+        report.not_compared.push(format!(
+            "settings of collection {}, for which {} has no place: {}",
+            planned.source_name(),
+            setup.target.backend,
+            settings.join(", ")
+        ));
+    }
     if !setup.spec.collections.is_empty() {
         report.not_compared.push("collections other than those asked for".to_owned());
     }

@@ -62,6 +62,7 @@ async fn upserted(server: &str, count: u32, turn: usize) -> f64 {
         metric: Metric::Cosine,
         identity: None,
         incarnation: turn.to_string(),
+        settings: Default::default(),
     };
     let collection = palace.create_collection(&spec).await.unwrap();
     let batches: Vec<RowBatch> = (0..count).step_by(5_000).map(|from| rows(from..(from + 5_000).min(count))).collect();

@@ -42,6 +42,7 @@ impl ChromaBackend {
             capture: Some(CaptureLevel::Log),
             fidelity: Fidelity::Ulp,
             conversions: &[],
+            keeps_settings: true,
             readers: 2,
             writers: 1,
         };

@@ -82,6 +82,7 @@ pub(super) fn info_with(database: &Database, entry: Entry, rows: u64) -> Collect
         identity: sidecar::identities(database.folder()).remove(&entry.name),
         incarnation: Some(entry.incarnation.unwrap_or(entry.id)),
         name: entry.name,
+        settings: entry.settings,
     }
 }
 

@@ -37,6 +37,7 @@ impl ChromaServerBackend {
             capture: None,
             fidelity: Fidelity::Ulp,
             conversions: &[],
+            keeps_settings: true,
             readers: 2,
             // The server writes one batch of a collection after the other.
             writers: 1,

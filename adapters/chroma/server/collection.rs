@@ -60,6 +60,7 @@ impl ServerCollection {
                 metric: Some(described.metric()),
                 identity: described.identity(),
                 incarnation: Some(described.incarnation()),
+                settings: described.settings(),
                 name: described.name,
             }))
         };

@@ -2,6 +2,7 @@
 //! Chroma has no place for.
 
 use super::client::Described;
+use crate::settings;
 use palanquin_engine::contract::{CollectionSpec, EmbedderIdentity, Metric};
 use serde_json::{Map, Value, json};
 
@@ -12,13 +13,15 @@ pub(crate) const DIMENSION: &str = "palanquin:dimension";
 const MODEL: &str = "palanquin:model_name";
 const MODEL_DIMENSION: &str = "palanquin:model_dimension";
 
-/// What a new collection gets: MemPalace's own settings, with the metric wanted.
+/// What a new collection gets: MemPalace's own settings, with the metric wanted, or those of the collection it is a
+/// copy of.
 pub(super) fn new(spec: &CollectionSpec) -> Map<String, Value> {
     let mut metadata = Map::new();
     metadata.insert("hnsw:space".to_owned(), json!(spec.metric.name()));
     metadata.insert("hnsw:num_threads".to_owned(), json!(1));
     metadata.insert("hnsw:batch_size".to_owned(), json!(100));
     metadata.insert("hnsw:sync_threshold".to_owned(), json!(1000));
+    metadata.extend(settings::of(&spec.settings, None));
     metadata.insert(INCARNATION.to_owned(), json!(spec.incarnation));
     metadata.insert(DIMENSION.to_owned(), json!(spec.dimension));
     if let Some(identity) = &spec.identity {
@@ -62,6 +65,11 @@ impl Described {
         Some(EmbedderIdentity { model_name, dimension: self.number(MODEL_DIMENSION).unwrap_or(0) })
     }
 
+    pub(super) fn settings(&self) -> Map<String, Value> {
+        let none = Map::new();
+        settings::of(self.metadata.as_ref().unwrap_or(&none), self.configuration.get("hnsw"))
+    }
+
     /// What it is searched by: as the index was made; its metadata can be changed afterwards and the index cannot.
     pub(super) fn metric(&self) -> Metric {
         let made = self.configuration.pointer("/hnsw/space").and_then(Value::as_str);
@@ -86,6 +94,7 @@ mod tests {
             metric: Metric::Cosine,
             identity: Some(identity.clone()),
             incarnation: "1f".into(),
+            settings: Default::default(),
         };
         let made = Described { metadata: Some(new(&spec)), ..described(r#"{"id":"u","name":"ccc"}"#) };
         assert_eq!((made.incarnation().as_str(), made.width(), made.metric()), ("1f", Some(384), Metric::Cosine));

@@ -41,7 +41,15 @@ impl Collection for CodeCollection {
         let (name, dimension) = (self.name.clone(), Some(layout.dimension));
         let first = pinned.dataset.read_transaction_by_version(1).await.ok().flatten();
         let incarnation = first.map(|made| made.uuid);
-        Ok(CollectionInfo { name, rows, dimension, metric: layout.metric, identity: layout.identity, incarnation })
+        Ok(CollectionInfo {
+            name,
+            rows,
+            dimension,
+            metric: layout.metric,
+            identity: layout.identity,
+            incarnation,
+            settings: Default::default(),
+        })
     }
 
     async fn count(&self) -> Result<u64> {

@@ -93,7 +93,7 @@ impl Palace for CodePalace {
             infos.push(info.unwrap_or_else(|error| {
                 tracing::warn!(%error, "a collection cannot be used");
                 let (dimension, metric, identity, incarnation) = (None, None, None, None);
-                CollectionInfo { name, rows: 0, dimension, metric, identity, incarnation }
+                CollectionInfo { name, rows: 0, dimension, metric, identity, incarnation, settings: Default::default() }
             }));
         }
         Ok(infos)

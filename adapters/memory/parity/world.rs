@@ -62,6 +62,7 @@ pub(crate) async fn holding_behind(rows: &Rows, between: Option<Arc<dyn Between>
         metric: Metric::Cosine,
         identity: None,
         incarnation: "one".into(),
+        settings: Default::default(),
     };
     let palace = memory.open(&reference, OpenMode::Create.into()).await.unwrap();
     put(palace.create_collection(&spec).await.unwrap().as_ref(), rows).await;

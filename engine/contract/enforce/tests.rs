@@ -38,6 +38,7 @@ impl Noting {
             capture: None,
             fidelity: Fidelity::Exact,
             conversions: &[],
+            keeps_settings: false,
             readers: 1,
             writers: 1,
         };
@@ -47,8 +48,15 @@ impl Noting {
 
     fn with(self, name: &str, identity: Option<EmbedderIdentity>, dimension: u32) -> Self {
         let (rows, metric, incarnation) = (0, Some(Metric::L2), Some("i".to_owned()));
-        let info =
-            CollectionInfo { name: name.to_owned(), rows, dimension: Some(dimension), metric, identity, incarnation };
+        let info = CollectionInfo {
+            name: name.to_owned(),
+            rows,
+            dimension: Some(dimension),
+            metric,
+            identity,
+            incarnation,
+            settings: Default::default(),
+        };
         self.0.collections.lock().unwrap().insert(name.to_owned(), info);
         self
     }

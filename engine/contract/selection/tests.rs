@@ -37,6 +37,7 @@ fn select(choice: BackendChoice<'_>) -> Result<(&'static str, SelectedBy)> {
                 capture: None,
                 fidelity: Fidelity::Exact,
                 conversions: &[],
+                keeps_settings: false,
                 readers: 1,
                 writers: 1,
             })) as Arc<dyn Backend>

@@ -271,7 +271,7 @@ sabotage! { WritesDownWhoRead,
 sabotage! { MakesTheMissingCollection,
     async fn collection(&self, behind: &dyn Palace, name: &str) -> Result<Arc<dyn Collection>> {
         let (metric, incarnation) = (palanquin_engine::contract::Metric::Cosine, "made".to_owned());
-        let spec = CollectionSpec { name: name.to_owned(), dimension: 4, metric, identity: None, incarnation };
+        let spec = CollectionSpec { name: name.to_owned(), dimension: 4, metric, identity: None, incarnation, settings: Default::default() };
         match behind.collection(name).await {
             Ok(found) => Ok(found),
             Err(_) => behind.create_collection(&spec).await,

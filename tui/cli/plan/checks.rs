@@ -1,7 +1,7 @@
 use super::gather::{Asked, Planned};
 use crate::format::{bytes, counted};
 use palanquin_engine::contract::{
-    Check, CollectionSpec, Condition, ErrorKind, Metric, OpenMode, Palace, Purpose, Severity, Standing,
+    Check, CollectionSpec, Condition, ErrorKind, Finding, Metric, OpenMode, Palace, Purpose, Severity, Standing,
 };
 use palanquin_engine::journal::LinkLock;
 use palanquin_engine::link::gate::{Judgement, Refusal};
@@ -77,8 +77,9 @@ pub(super) async fn all(
     judgement: &Judgement,
 ) -> Vec<PlannedCheck> {
     let about = |about, checks: Vec<Check>| checks.into_iter().map(move |check| PlannedCheck { about, check });
-    let mut of_source = vec![health(source).await, rows(planned)];
-    of_source.extend(asked.source.backend.preflight(&asked.source.palace, Purpose::Source).await);
+    let looked = asked.source.backend.preflight(&asked.source.palace, Purpose::Source).await;
+    let mut of_source = vec![health(source, &looked).await, rows(planned)];
+    of_source.extend(looked);
     let mut of_target = vec![site];
     let space = asked.directory.and_then(|directory| space(directory, needed));
     for check in asked.target.backend.preflight(&asked.target.palace, Purpose::Target).await {
@@ -88,14 +89,23 @@ pub(super) async fn all(
         }
     }
     of_target.extend(space);
-    let mut of_copy = vec![in_use(asked), dimension(planned), metric(judgement), vectors(judgement), model(judgement)];
+    let mut of_copy = vec![
+        in_use(asked),
+        dimension(planned),
+        metric(judgement),
+        vectors(judgement),
+        settings(asked, planned),
+        model(judgement),
+    ];
     of_copy.extend(remarks(asked, planned));
     about(About::Source, of_source).chain(about(About::Target, of_target)).chain(about(About::Copy, of_copy)).collect()
 }
 
-async fn health(source: &dyn Palace) -> Check {
+/// What the source says of itself, as far as it was not `told` of already.
+async fn health(source: &dyn Palace, told: &[Check]) -> Check {
     let health = source.health().await;
-    let worst = health.findings.iter().find(|finding| finding.severity >= Severity::Warning);
+    let is_news = |finding: &&Finding| !told.iter().any(|check| check.name == finding.name);
+    let worst = health.findings.iter().filter(is_news).find(|finding| finding.severity >= Severity::Warning);
     match (health.condition, worst) {
         (Condition::Unavailable, _) => {
             let reason = health.reason.unwrap_or_else(|| "it does not answer".to_owned());
@@ -105,7 +115,8 @@ async fn health(source: &dyn Palace) -> Check {
             let fix = "See `palanquin inspect` for the rows that are affected.";
             Check::warns("reachable", finding.summary.clone(), fix)
         }
-        _ => Check::passes("reachable", "it answers and is healthy"),
+        _ if health.findings.is_empty() => Check::passes("reachable", "it answers and is healthy"),
+        _ => Check::passes("reachable", "it answers"),
     }
 }
 
@@ -168,11 +179,32 @@ fn remarks(asked: &Asked<'_>, planned: &[Planned]) -> Vec<Check> {
             metric: planned.metric.unwrap_or(Metric::Cosine),
             identity: planned.target_model.clone(),
             incarnation: String::new(),
+            settings: planned.settings.clone(),
         };
         let remarks = asked.target.backend.remarks(&spec);
         Some(remarks.into_iter().map(move |check| Check { found: format!("{}: {}", spec.name, check.found), ..check }))
     };
     planned.iter().filter_map(of_one).flatten().collect()
+}
+
+/// What becomes of settings of the source's collections that are not their rows'.
+fn settings(asked: &Asked<'_>, planned: &[Planned]) -> Check {
+    let of_one = |planned: &Planned| {
+        let keys: Vec<&str> = planned.settings.keys().map(String::as_str).collect();
+        (!keys.is_empty()).then(|| format!("{} of {}", keys.join(", "), planned.name))
+    };
+    let settings: Vec<String> = planned.iter().filter_map(of_one).collect();
+    let target = asked.target.backend.descriptor();
+    Check::passes(
+        "settings",
+        match (settings.is_empty(), target.keeps_settings) {
+            (true, _) => "the source's collections have none of their own".to_owned(),
+            (false, true) => format!("made with those of the source: {}", settings.join("; ")),
+            (false, false) => {
+                format!("{} has no place for {}; no row depends on them", target.name, settings.join("; "))
+            }
+        },
+    )
 }
 
 fn metric(judgement: &Judgement) -> Check {

@@ -11,6 +11,7 @@ use palanquin_engine::link::LinkSpec;
 use palanquin_engine::link::gate::{CollectionEnds, Declared, Judgement, Proposal, judge};
 use palanquin_engine::rows::convert;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -74,6 +75,9 @@ pub(crate) struct Planned {
     pub(super) bytes: u64,
     pub(super) dimension: Option<u32>,
     pub(super) metric: Option<Metric>,
+    /// Of its store's own, beside the metric.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) settings: Map<String, Value>,
     /// Recorded in the source.
     pub(super) model: Option<EmbedderIdentity>,
     /// What the target would be recorded with, how that is known, and how both compare.
@@ -220,6 +224,7 @@ fn planned(info: CollectionInfo, probe: &Probe, partitions: usize, judgement: &J
         rows: info.rows,
         dimension: info.dimension,
         metric: info.metric,
+        settings: info.settings,
         model: info.identity.filter(|identity| !identity.model_name.is_empty()),
         partitions,
     }

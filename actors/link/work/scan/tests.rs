@@ -100,6 +100,7 @@ impl World {
             metric: Metric::Cosine,
             identity: None,
             incarnation: "source".into(),
+            settings: Default::default(),
         };
         let palace = backend.open(&reference(name), OpenMode::Create.into()).await.unwrap();
         match palace.collection("drawers").await {
@@ -153,6 +154,7 @@ impl World {
             metrics: descriptor.metrics,
             maintenance_kinds: descriptor.maintenance_kinds,
             conversions: descriptor.conversions,
+            keeps_settings: descriptor.keeps_settings,
             readers: descriptor.readers,
             writers: descriptor.writers,
             actor: spawn::<PalaceActor>(ChildSpec::permanent(name, 0), setup, |_| {}),

@@ -15,7 +15,14 @@ pub(crate) const WIDTH: u32 = 8;
 
 pub(crate) fn spec(name: &str, incarnation: &str) -> CollectionSpec {
     let (name, incarnation) = (name.to_owned(), incarnation.to_owned());
-    CollectionSpec { name, dimension: WIDTH, metric: Metric::Cosine, identity: None, incarnation }
+    CollectionSpec {
+        name,
+        dimension: WIDTH,
+        metric: Metric::Cosine,
+        identity: None,
+        incarnation,
+        settings: Default::default(),
+    }
 }
 
 pub(crate) async fn palace(options: ServerOptions) -> Arc<dyn Palace> {

@@ -16,7 +16,14 @@ pub(crate) fn backend(options: PostgresOptions) -> Arc<dyn Backend> {
 
 pub(crate) fn spec(name: &str, dimension: u32) -> CollectionSpec {
     let incarnation = format!("of-{name}");
-    CollectionSpec { name: name.to_owned(), dimension, metric: Metric::Cosine, identity: None, incarnation }
+    CollectionSpec {
+        name: name.to_owned(),
+        dimension,
+        metric: Metric::Cosine,
+        identity: None,
+        incarnation,
+        settings: Default::default(),
+    }
 }
 
 pub(crate) async fn palace(options: PostgresOptions, id: &str) -> Arc<dyn Palace> {
