@@ -3,6 +3,7 @@ use crate::durability::Durability;
 use crate::error::Place;
 use crate::home::sidecar;
 use crate::layout::Layout;
+use crate::write::Tidy;
 use crate::{cut, feed, lookup, scan, write};
 use arrow_schema::Schema;
 use async_trait::async_trait;
@@ -91,6 +92,7 @@ pub(crate) struct LanceCollection {
     first_transaction: Option<String>,
     writable: bool,
     durability: Durability,
+    tidy: Tidy,
 }
 
 impl LanceCollection {
@@ -119,7 +121,16 @@ impl LanceCollection {
             Some(_) => None,
             None => pinned.dataset.read_transaction_by_version(1).await.ok().flatten().map(|made| made.uuid),
         };
-        Ok(Self { name: name.to_owned(), handle, layout, recorded, first_transaction, writable, durability })
+        Ok(Self {
+            name: name.to_owned(),
+            handle,
+            layout,
+            recorded,
+            first_transaction,
+            writable,
+            durability,
+            tidy: Tidy::default(),
+        })
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -172,7 +183,12 @@ impl Collection for LanceCollection {
 
     async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
         self.check_writable()?;
-        write::apply(&self.handle, &self.layout, &self.durability, batch, mode).await
+        let applied = write::apply(&self.handle, &self.layout, &self.durability, batch, mode).await?;
+        // Who loads appends few large batches; who follows makes many small commits.
+        if mode == WriteMode::Upsert && applied.upserted + applied.deleted > 0 {
+            self.tidy.after_commit(&self.handle, &self.durability).await;
+        }
+        Ok(applied)
     }
 
     async fn add(&self, rows: RowBatch) -> Result<()> {

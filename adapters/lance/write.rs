@@ -1,5 +1,5 @@
 //! Commits: batches as they come (here), writes that rest on what was read (`conditional`), removals by selection
-//! (`remove`). Each is durable before it returns.
+//! (`remove`). Each is durable before it returns. What many of them leave is joined now and then (`tidy`).
 
 mod conditional;
 #[cfg(test)]
@@ -7,6 +7,7 @@ mod conditional_tests;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod tidy;
 
 use crate::collection::TableHandle;
 use crate::durability::Durability;
@@ -22,6 +23,7 @@ use std::collections::{HashMap, HashSet};
 
 pub(crate) use conditional::{add, update};
 pub(crate) use remove::remove;
+pub(crate) use tidy::Tidy;
 
 /// Ids in one delete statement. More go into several commits.
 const DELETES_PER_COMMIT: usize = 20_000;

@@ -1,8 +1,9 @@
 //! A mirror from Postgres into Lance by the log, under a steady load: how far the target is behind, whether that grows, and
 //! what it takes in memory.
 //!
-//! The writer is a process of its own. It also counts in one row of the source, every 50 ms; whenever that row is looked
-//! at in the target, every count up to the one found there has arrived. Run it with `tests/bench`.
+//! The writer is a process of its own. It also counts in one row of the source, every 50 ms; another process looks at
+//! that row in the target ten times a second: every count up to the one found there has arrived. So the memory told is
+//! that of the mirror alone. Run it with `tests/bench`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark")]
 
 use palanquin_actors::{Engine, LinkOptions, PalaceSource, StartLink};
@@ -19,7 +20,7 @@ use rand::distr::Alphanumeric;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -97,7 +98,7 @@ async fn write(server: &str, name: &str) {
             let metadata = json!({"n": n}).as_object().unwrap().clone();
             let update = RowUpdates::try_new(vec![COUNTER.to_owned()], None, Some(vec![metadata]), None).unwrap();
             counter.update(update).await.unwrap();
-            println!("{n} {}", now_ms());
+            println!("committed {n} {}", now_ms());
             tokio::time::sleep_until((began + Duration::from_millis(50) * n as u32).into()).await;
         }
     });
@@ -120,7 +121,7 @@ async fn write(server: &str, name: &str) {
         tokio::time::sleep_until((began + due).into()).await;
     }
     counting.await.unwrap();
-    println!("changes {changes} {}", began.elapsed().as_millis());
+    println!("written {changes} {}", began.elapsed().as_millis());
 }
 
 async fn counter_of(server: &str, name: &str) -> Arc<dyn Collection> {
@@ -128,33 +129,51 @@ async fn counter_of(server: &str, name: &str) -> Arc<dyn Collection> {
     palace.collection(DRAWERS).await.unwrap()
 }
 
-/// Counts and when each was committed, as the writer tells them.
-type Told = Arc<Mutex<(Vec<u64>, Option<(u64, u64)>)>>;
+/// What the other processes tell: pairs of a count and a time, and the writer's last word.
+#[derive(Clone, Default)]
+struct Told {
+    /// Counts in order, each with when it was committed.
+    committed: Vec<(u64, u64)>,
+    /// What was found in the target, and when.
+    found: Vec<(u64, u64)>,
+    /// Changes, and the milliseconds they took.
+    written: Option<(u64, u64)>,
+}
 
-fn started_writer(server: &str, name: &str) -> (std::process::Child, Told) {
+/// Runs this program again for another part, and hears what it tells.
+fn start(part: &str, arguments: [&str; 2], told: &Arc<Mutex<Told>>) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["write", server, name]).stdout(Stdio::piped());
+    command.arg(part).args(arguments).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let told = Told::default();
-    let (heard, out) = (Arc::clone(&told), child.stdout.take().unwrap());
+    let (heard, out) = (Arc::clone(told), child.stdout.take().unwrap());
     std::thread::spawn(move || {
         for line in BufReader::new(out).lines().map_while(Result::ok) {
             let mut heard = heard.lock().unwrap();
-            match line.split(' ').collect::<Vec<_>>()[..] {
-                ["changes", changes, millis] => heard.1 = Some((changes.parse().unwrap(), millis.parse().unwrap())),
-                [_, at] => heard.0.push(at.parse().unwrap()),
-                _ => {}
+            let mut words = line.split(' ');
+            let (kind, mut number) = (words.next().unwrap(), || words.next().unwrap().parse::<u64>().unwrap());
+            let pair = (number(), number());
+            match kind {
+                "committed" => heard.committed.push(pair),
+                "found" => heard.found.push(pair),
+                _ => heard.written = Some(pair),
             }
         }
     });
-    (child, told)
+    child
 }
 
-async fn counted(target: &Path) -> u64 {
-    let palace = LanceBackend::new().open(&PalaceRef::local(target), OpenMode::Read.into()).await.unwrap();
-    let drawers = palace.collection(DRAWERS).await.unwrap();
-    let found = drawers.get(&GetRequest::of(Selection::ids([COUNTER]))).await.unwrap();
-    found.metadatas.first().and_then(|metadata| metadata["n"].as_u64()).unwrap_or(0)
+/// Looks at the counter's row in the target until nobody listens.
+async fn look(target: &Path) {
+    loop {
+        let palace = LanceBackend::new().open(&PalaceRef::local(target), OpenMode::Read.into()).await.unwrap();
+        let drawers = palace.collection(DRAWERS).await.unwrap();
+        let found = drawers.get(&GetRequest::of(Selection::ids([COUNTER]))).await.unwrap();
+        let count = found.metadatas.first().and_then(|metadata| metadata["n"].as_u64()).unwrap_or(0);
+        if writeln!(std::io::stdout(), "found {count} {}", now_ms()).is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn percentile(sorted: &[u64], share: f64) -> u64 {
@@ -165,10 +184,10 @@ fn main() {
     palanquin_allocator::give_memory_back_at_once();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = Arc::new(Runtime::new().unwrap());
-    if let [write, server, name] = &arguments[..]
-        && write == "write"
-    {
-        return runtime.block_on(self::write(server, name));
+    match &arguments[..] {
+        [part, server, name] if part == "write" => return runtime.block_on(write(server, name)),
+        [part, target, _] if part == "look" => return runtime.block_on(look(Path::new(target))),
+        _ => {}
     }
     let Ok(server) = std::env::var("PALANQUIN_TEST_POSTGRES") else {
         return println!("no server given: run tests/bench");
@@ -206,26 +225,33 @@ fn main() {
         board.wait_for(|snapshot| snapshot.links.first().is_some_and(|link| live(link))).await.unwrap();
     });
 
-    let (mut writer, told) = started_writer(&server, &name);
+    let told = Arc::new(Mutex::new(Told::default()));
+    let mut looker = start("look", [target.to_str().unwrap(), ""], &told);
+    let mut writer = start("write", [&server, &name], &told);
     let began = Instant::now();
-    let (mut lags, mut memory, mut arrived) = (Vec::new(), Vec::new(), 0_usize);
-    runtime.block_on(async {
-        loop {
-            let (found, at) = (counted(&target).await as usize, now_ms());
-            let (counts, ended) = told.lock().unwrap().clone();
-            for committed in counts.iter().take(found).skip(arrived) {
-                lags.push((began.elapsed().as_secs(), at.saturating_sub(*committed)));
-            }
-            arrived = arrived.max(found);
-            memory.push((began.elapsed().as_secs(), resident_mib()));
-            if ended.is_some() && arrived >= counts.len() || began.elapsed().as_secs() > SECONDS * 3 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut memory = Vec::new();
+    let heard = loop {
+        memory.push((began.elapsed().as_secs(), resident_mib()));
+        let heard = told.lock().unwrap().clone();
+        let arrived = heard.found.last().map_or(0, |(count, _)| *count);
+        if heard.written.is_some() && arrived >= heard.committed.len() as u64 || began.elapsed().as_secs() > SECONDS * 3
+        {
+            break heard;
         }
-    });
+        std::thread::sleep(Duration::from_millis(100));
+    };
     writer.wait().unwrap();
-    let (changes, millis) = told.lock().unwrap().1.unwrap();
+    looker.kill().unwrap();
+    looker.wait().unwrap();
+    let first = heard.committed[0].1;
+    // Each count arrived when it, or a later one, was found first.
+    let arrivals = heard.committed.iter().filter_map(|(count, at)| {
+        let place = heard.found.partition_point(|(found, _)| found < count);
+        let (_, found_at) = heard.found.get(place)?;
+        Some((at.saturating_sub(first) / 1_000, found_at.saturating_sub(*at)))
+    });
+    let lags: Vec<(u64, u64)> = arrivals.collect();
+    let (changes, millis) = heard.written.unwrap();
     let applied = board.borrow().link(&link).map_or(0, |link| link.changes_applied);
     println!(
         "written: {changes} changes in {:.1} s, {:.0}/s; applied: {applied}",

@@ -49,6 +49,30 @@ async fn replaying_a_batch_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_table_that_takes_many_small_commits_stays_in_few_fragments_and_keeps_every_row() {
+    let palace = TestPalace::new().await;
+    let collection = palace.collection().await;
+    let given: Vec<_> = (0..40).map(|n| row(format!("row {n}"), 0)).collect();
+    collection.apply(upserts(&given), WriteMode::Append).await.unwrap();
+    let mut expected: BTreeMap<_, _> = given.into_iter().map(|row| (row.id.clone(), row)).collect();
+    let table = palace.table("c").await;
+    let mut most = 0;
+    for n in 1..=200 {
+        let changed: Vec<_> = (0..3).map(|k| row(format!("row {}", n % 37 + k), n)).collect();
+        let gone = format!("new {}", n - 9);
+        let new = row(format!("new {n}"), n);
+        let batch = [changed, vec![new]].concat();
+        collection.apply(changes(&batch, &[&gone]), WriteMode::Upsert).await.unwrap();
+        expected.remove(&gone);
+        expected.extend(batch.into_iter().map(|row| (row.id.clone(), row)));
+        let dataset = table.dataset().unwrap().get().await.unwrap();
+        most = most.max(dataset.fragments().len());
+    }
+    assert_eq!(contents(collection.as_ref()).await, expected);
+    assert!(most < 100, "{most} fragments after as many as 200 commits");
+}
+
+#[tokio::test]
 async fn upserts_and_deletes_are_one_commit_and_touch_no_other_row() {
     let palace = TestPalace::new().await;
     let collection = palace.collection().await;

@@ -48,7 +48,9 @@ impl Exchange {
                 (staged, Way::Directory(directory))
             }
             _ => {
-                let detail = "--overwrite replaces a directory or a palace in Postgres, and this target is neither";
+                let detail = "its store cannot put one palace in another's place in one step, and anything less could \
+                              leave a mixture of both; --overwrite replaces directories and palaces in Postgres. Migrate \
+                              to a place of its own (on a Chroma server: ?database=ANOTHER) and have it used from there";
                 return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&wanted.address));
             }
         };
