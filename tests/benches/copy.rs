@@ -105,9 +105,9 @@ fn copy(runtime: &Arc<Runtime>, source: &Path, target: &Path, verified: bool) ->
     let (source, target) =
         (end(from, source, Arc::new(ChromaBackend::new())), end(to, target, Arc::new(LanceBackend::new())));
     let began = Instant::now();
-    engine
-        .start_link(StartLink { spec, source, target, options: LinkOptions::default(), replaces: None, lock: None })
-        .unwrap();
+    // From 100 000 rows on the target would get a vector index: Lance's own work, and memory.
+    let options = LinkOptions { maintain: false, ..LinkOptions::default() };
+    engine.start_link(StartLink { spec, source, target, options, replaces: None, lock: None }).unwrap();
     let mut board = engine.board();
     let rows = runtime.block_on(async {
         let copied = board.wait_for(|snapshot| {
