@@ -14,7 +14,8 @@ pub(super) enum Step {
     Fresh,
     /// Document and metadata; the vector is there, and sending it again would cost as much as six new ones.
     Texts,
-    /// Written over what is there, vector included.
+    /// Written over what is there: the vector with all its texts, changed or not. Without them another writer's texts
+    /// that arrive in between would stay beside it, and neither writer would find its own row mixed.
     Whole,
     /// Removed, then written: a document can be replaced and never be taken away.
     Again,
@@ -59,8 +60,9 @@ pub(super) fn plan<'r, 'a>(row: &'r Admitted<'a>, there: Option<&Record>, metric
         (false, true) => Step::Texts,
         (_, false) => Step::Whole,
     };
-    let document = row.document.filter(|_| !same_document);
-    let metadata = (!same_metadata).then(|| replacing(row.text, &row.metadata, &there.metadata));
+    let is_whole = step == Step::Whole;
+    let document = row.document.filter(|_| is_whole || !same_document);
+    let metadata = (is_whole || !same_metadata).then(|| replacing(row.text, &row.metadata, &there.metadata));
     Planned { row, step, document, metadata }
 }
 
@@ -132,7 +134,8 @@ mod tests {
         let (kind, document, metadata) = step(&row(Some("d"), r#"{"k":1.0}"#), &same);
         assert_eq!((kind, document, metadata.as_deref()), (Step::Texts, None, Some(r#"{"k":1.0}"#)));
         let other = there(Some("d"), json!({"k": 1}), &[1.0, 3.0]);
-        assert_eq!(step(&row(Some("d"), r#"{"k":1}"#), &other), (Step::Whole, None, None));
+        let whole = (Step::Whole, Some("d".into()), Some(r#"{"k":1}"#.into()));
+        assert_eq!(step(&row(Some("d"), r#"{"k":1}"#), &other), whole, "a vector never goes without its texts");
         assert_eq!(step(&row(None, r#"{"k":1}"#), &same).0, Step::Again);
         assert_eq!(plan(&row(None, "{}"), None, Metric::L2).step, Step::Fresh);
         let marked = there(None, json!({"_repaired_empty_meta": true}), &[1.0, 2.0]);
