@@ -130,9 +130,7 @@ impl LinkActor {
             self.sight.meter = Meter::start(now_ms());
         }
         if let (Phase::Verifying, Some(prepared)) = (phase, &self.prepared) {
-            let is_filtered = self.setup.spec.filter.is_some();
-            let rows = if is_filtered { self.ledger.positions().rows() } else { prepared.plan.rows() };
-            self.sight.comparing(rows * 2);
+            self.sight.comparing(&self.setup.spec, &prepared.plan, self.ledger.positions());
         }
         let heartbeat = Heartbeat::default();
         self.watchdog = Some(Watchdog::new(heartbeat.clone(), self.setup.options.patience));

@@ -2,7 +2,7 @@ use super::setup::LinkSetup;
 use crate::board::{Act, CaptureView, Lag, LinkView, MaintenanceView, ParityView, Round, Trend};
 use crate::clock::now_ms;
 use palanquin_engine::contract::{CaptureLevel, Finding, Severity};
-use palanquin_engine::link::{Account, Eta, LinkKind, LinkState, Machine, Meter, Phase, Plan, Positions};
+use palanquin_engine::link::{Account, Eta, LinkKind, LinkSpec, LinkState, Machine, Meter, Phase, Plan, Positions};
 use palanquin_engine::parity::{End, ParityReport, Verdict};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -117,7 +117,9 @@ impl Sight {
         self.round = Some(round);
     }
 
-    pub(super) fn comparing(&mut self, total_rows: u64) {
+    /// Of a filtered copy both ends are read for the rows that were copied, else for those that were planned.
+    pub(super) fn comparing(&mut self, spec: &LinkSpec, plan: &Plan, positions: &Positions) {
+        let total_rows = 2 * if spec.filter.is_some() { positions.rows() } else { plan.rows() };
         self.parity = Some(ParityView { source_rows: 0, target_rows: 0, total_rows, differences: None, verdict: None });
     }
 

@@ -186,7 +186,7 @@ impl Collection for LanceCollection {
         let applied = write::apply(&self.handle, &self.layout, &self.durability, batch, mode).await?;
         // Who loads appends few large batches; who follows makes many small commits.
         if mode == WriteMode::Upsert && applied.upserted + applied.deleted > 0 {
-            self.tidy.after_commit(&self.handle, &self.durability).await;
+            self.tidy.after_commit(&self.handle, &self.durability).await?;
         }
         Ok(applied)
     }

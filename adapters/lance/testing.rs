@@ -14,14 +14,14 @@ use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Remembers what was synced.
 #[derive(Default)]
 pub(crate) struct Recorder {
     paths: Mutex<Vec<PathBuf>>,
-    fail: AtomicBool,
+    /// How many more succeed before one fails.
+    succeed: Mutex<Option<usize>>,
 }
 
 impl Recorder {
@@ -34,13 +34,22 @@ impl Recorder {
     }
 
     pub(crate) fn fail_next(&self) {
-        self.fail.store(true, Ordering::SeqCst);
+        self.fail_after(0);
+    }
+
+    pub(crate) fn fail_after(&self, succeed: usize) {
+        *self.succeed.lock().unwrap() = Some(succeed);
     }
 
     fn record(&self, path: &Path) -> io::Result<()> {
-        if self.fail.swap(false, Ordering::SeqCst) {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
+        let mut succeed = self.succeed.lock().unwrap();
+        *succeed = match *succeed {
+            Some(0) => {
+                *succeed = None;
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            left => left.map(|left| left - 1),
+        };
         assert!(path.exists(), "{path:?}");
         self.paths.lock().unwrap().push(path.to_owned());
         Ok(())

@@ -48,6 +48,11 @@ async fn replaying_a_batch_changes_nothing() {
     assert_eq!(collection.count().await.unwrap(), 499);
 }
 
+/// Fragments of the newest version: opened anew, since a table that is kept open does not look for one.
+async fn fragments(palace: &TestPalace) -> usize {
+    palace.table("c").await.dataset().unwrap().get().await.unwrap().fragments().len()
+}
+
 #[tokio::test]
 async fn a_table_that_takes_many_small_commits_stays_in_few_fragments_and_keeps_every_row() {
     let palace = TestPalace::new().await;
@@ -55,18 +60,16 @@ async fn a_table_that_takes_many_small_commits_stays_in_few_fragments_and_keeps_
     let given: Vec<_> = (0..40).map(|n| row(format!("row {n}"), 0)).collect();
     collection.apply(upserts(&given), WriteMode::Append).await.unwrap();
     let mut expected: BTreeMap<_, _> = given.into_iter().map(|row| (row.id.clone(), row)).collect();
-    let table = palace.table("c").await;
     let mut most = 0;
     for n in 1..=200 {
         let changed: Vec<_> = (0..3).map(|k| row(format!("row {}", n % 37 + k), n)).collect();
-        let gone = format!("new {}", n - 9);
+        let gone = format!("new {}", n - 150);
         let new = row(format!("new {n}"), n);
         let batch = [changed, vec![new]].concat();
         collection.apply(changes(&batch, &[&gone]), WriteMode::Upsert).await.unwrap();
         expected.remove(&gone);
         expected.extend(batch.into_iter().map(|row| (row.id.clone(), row)));
-        let dataset = table.dataset().unwrap().get().await.unwrap();
-        most = most.max(dataset.fragments().len());
+        most = most.max(fragments(&palace).await);
     }
     assert_eq!(contents(collection.as_ref()).await, expected);
     assert!(most < 100, "{most} fragments after as many as 200 commits");
@@ -217,6 +220,37 @@ async fn a_write_that_could_not_be_made_durable_is_not_acknowledged() {
     assert_eq!(kind(collection.apply(batch.clone(), WriteMode::Upsert).await), ErrorKind::StorageFull);
     collection.apply(batch, WriteMode::Upsert).await.unwrap();
     assert_eq!(contents(collection.as_ref()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_after_which_fragments_were_joined_is_acknowledged_once_those_are_durable() {
+    // Of the same commits, one that joins syncs its own files first and the joined ones then.
+    let (mut own, mut joining) = (0, None);
+    for is_failing in [false, true] {
+        let recorder = Arc::new(Recorder::default());
+        let palace = TestPalace::with(LanceBackend::with_sync(recorder.clone())).await;
+        let collection = palace.collection().await;
+        for n in 0..60 {
+            let before = fragments(&palace).await;
+            recorder.take();
+            if is_failing && joining == Some(n) {
+                recorder.fail_after(own);
+                let refused = collection.apply(upserts(&[row(format!("{n}"), n)]), WriteMode::Upsert).await;
+                assert_eq!(kind(refused), ErrorKind::StorageFull);
+                assert!(fragments(&palace).await < before, "it had joined them by then");
+            }
+            collection.apply(upserts(&[row(format!("{n}"), n)]), WriteMode::Upsert).await.unwrap();
+            if fragments(&palace).await < before && joining.is_none() {
+                joining = Some(n);
+                assert!(recorder.paths().len() > own, "the joined files were synced");
+            }
+            if joining.is_none() {
+                own = recorder.paths().len();
+            }
+        }
+        assert_eq!(contents(collection.as_ref()).await.len(), 60);
+    }
+    assert!(joining.is_some(), "so many commits make it join");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,23 +25,25 @@ const ATTEMPTS: u32 = 2;
 pub(crate) struct Tidy(AtomicU32);
 
 impl Tidy {
-    /// Notes a commit, and joins small fragments when that is due. Whatever comes of it the commit is done: a failure
-    /// is told in the log alone, and the next look comes as it would.
-    pub(crate) async fn after_commit(&self, handle: &TableHandle, durability: &Durability) {
+    /// Notes a commit, and joins small fragments when that is due. That they could not be joined is told in the log alone.
+    ///
+    /// # Errors
+    /// If the table is not durable: rows that were are then in new files, which must not be lost with the power.
+    pub(crate) async fn after_commit(&self, handle: &TableHandle, durability: &Durability) -> Result<()> {
         if !(self.0.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(COMMITS) {
-            return;
+            return Ok(());
         }
-        match join_small(handle, durability).await {
-            Ok(0) => {}
+        match join_small(handle).await {
             Ok(joined) => tracing::debug!(joined, "small fragments were joined"),
             Err(error) => tracing::info!(%error, "small fragments were not joined"),
         }
+        // Also after a failure: an attempt whose answer was lost may have put the new files in place.
+        durability.settle().await.map_err(|error| handle.place.not_durable(error))
     }
 }
 
 /// How many fragments became fewer ones.
-async fn join_small(handle: &TableHandle, durability: &Durability) -> Result<usize> {
-    let place = &handle.place;
+async fn join_small(handle: &TableHandle) -> Result<usize> {
     let options = CompactionOptions {
         target_rows_per_fragment: SMALL,
         materialize_deletions_threshold: DEAD,
@@ -49,19 +51,15 @@ async fn join_small(handle: &TableHandle, durability: &Durability) -> Result<usi
         batch_size: Some(BATCH_ROWS),
         ..CompactionOptions::default()
     };
-    let joined = retry::at_most(ATTEMPTS, || async {
+    retry::at_most(ATTEMPTS, || async {
         let mut dataset = handle.newest().await?.as_ref().clone();
         let small = dataset.fragments().iter().filter(|one| one.num_rows().is_none_or(|rows| rows < SMALL)).count();
         if small < FRAGMENTS {
             return Ok(0);
         }
         let done = compact_files(&mut dataset, options.clone(), None).await;
-        let done = done.map_err(|error| place.store("could not join small fragments", error))?;
+        let done = done.map_err(|error| handle.place.store("could not join small fragments", error))?;
         Ok(done.fragments_removed)
-    });
-    let joined = joined.await?;
-    if joined > 0 {
-        durability.settle().await.map_err(|error| place.not_durable(error))?;
-    }
-    Ok(joined)
+    })
+    .await
 }
