@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// The backends that need to know a server; what stands in [`Registry`] speaks for them and opens nothing.
 pub(crate) const POSTGRES: &str = "postgres";
+/// Chroma directories.
+pub(crate) const CHROMA: &str = "chroma";
 const CHROMA_SERVER: &str = "chroma_server";
 
 /// Every backend this program has.
@@ -108,6 +110,15 @@ impl Registry {
         }
         self.source(found)
     }
+}
+
+/// Backends that have a palace of their own in this one's directory.
+pub(crate) fn neighbours(palace: &PalaceSource) -> Vec<&'static str> {
+    let Some(path) = &palace.palace.local_path else { return Vec::new() };
+    let own = palace.backend.descriptor().name;
+    let mut others = Registry::new().0;
+    others.retain(|other| other.descriptor().name != own && other.detect(path));
+    others.iter().map(|other| other.descriptor().name).collect()
 }
 
 /// The same palace, of which rows that have lost their vector are given one of an index that was set aside. It is told

@@ -85,6 +85,10 @@ impl Backend for LanceBackend {
         matches!(directory::look(path), Ok(Standing::Palace | Standing::Code(_)))
     }
 
+    fn owns(&self, entry: &Path) -> bool {
+        directory::is_ours(entry)
+    }
+
     /// Of an object store only an attempt can tell.
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
         let path = match (&palace.local_path, address(&palace.id)) {

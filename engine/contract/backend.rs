@@ -78,6 +78,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether `path` holds this backend's artefacts (§3.3). Reads a few bytes at most; any failure is "no".
     fn detect(&self, path: &Path) -> bool;
 
+    /// Whether an entry of a palace's directory is this store's: what goes when another palace takes the palace's place.
+    /// Whatever is not (MemPalace keeps a knowledge graph there, its users what they like) stays. Asked of those alone whose
+    /// palaces are directories; any failure is "no".
+    fn owns(&self, entry: &Path) -> bool {
+        let _ = entry;
+        false
+    }
+
     /// Opens a palace. Opening palaces concurrently is safe, different ones and the same (§2.5). With
     /// [`OpenMode::Read`] nothing on disk or on the server changes, locks and logs included.
     ///

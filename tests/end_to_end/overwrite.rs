@@ -94,6 +94,83 @@ fn a_copy_that_was_put_in_place_by_a_run_that_was_cut_off_after_it_is_not_the_an
     world.assert_holds(2_492);
 }
 
+/// Puts beside the tables of the target what is no store's.
+fn leave_strangers_in(folder: &Path) {
+    std::fs::write(folder.join("knowledge_graph.sqlite3"), "triples").unwrap();
+    std::fs::create_dir(folder.join("rooms")).unwrap();
+    std::fs::write(folder.join("rooms/plan.json"), "{}").unwrap();
+}
+
+#[track_caller]
+fn assert_has_strangers(folder: &Path) {
+    assert_eq!(std::fs::read_to_string(folder.join("knowledge_graph.sqlite3")).unwrap(), "triples");
+    assert_eq!(std::fs::read_to_string(folder.join("rooms/plan.json")).unwrap(), "{}");
+}
+
+#[test]
+fn what_is_not_the_stores_stays_in_a_directory_whose_palace_is_replaced() {
+    let world = World::new();
+    leave_strangers_in(&world.target);
+    let run = world.overwrite();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    world.assert_holds(2_452);
+    assert_has_strangers(&world.target);
+    assert!(!world.staging.exists());
+}
+
+#[test]
+fn what_is_not_the_stores_is_brought_back_after_a_run_that_was_cut_off_behind_the_exchange() {
+    let world = World::new();
+    world.stage();
+    let old = world.scratch.path("old");
+    std::fs::rename(&world.target, &old).unwrap();
+    std::fs::rename(&world.staging, &world.target).unwrap();
+    std::fs::rename(&old, &world.staging).unwrap();
+    leave_strangers_in(&world.staging);
+    // Somebody has made another one of that name meanwhile.
+    std::fs::write(world.target.join("knowledge_graph.sqlite3"), "newer").unwrap();
+    let run = world.overwrite();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let kept = |name: &str| std::fs::read_to_string(world.target.join(name)).unwrap();
+    assert_eq!(kept("knowledge_graph.sqlite3"), "newer");
+    assert_eq!(kept("knowledge_graph.sqlite3.old-1"), "triples");
+    assert_eq!(kept("rooms/plan.json"), "{}");
+}
+
+#[test]
+fn a_directory_that_holds_another_stores_palace_too_is_not_replaced() {
+    let world = World::new();
+    std::fs::copy(world.source.join("chroma.sqlite3"), world.target.join("chroma.sqlite3")).unwrap();
+    let plan = Program::migrate(&world.source, &world.target, &world.scratch.path("state"));
+    let plan = plan.arg("--overwrite").arg("--dry-run").run();
+    let run = world.overwrite();
+    for run in [&plan, &run] {
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_ne!(run.code, Some(0));
+        assert!(said.contains("holds a palace of chroma too"), "{said}");
+    }
+    world.assert_holds(40);
+}
+
+#[test]
+fn a_chroma_directory_is_replaced_and_what_mempalace_keeps_beside_it_stays() {
+    let scratch = Scratch::new();
+    let (source, target, copy) = (scratch.palace(), scratch.path("target"), scratch.path("copy"));
+    let state = scratch.path("state");
+    let ends = |from: &Path, to: String, more: &[&str]| {
+        let copy = Program::with(["migrate", "--plain"]).arg(&at("chroma", from)).arg(&to);
+        let copy = copy.arg("--state").arg(&state.display().to_string());
+        let run = more.iter().fold(copy, |copy, argument| copy.arg(argument)).run();
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    };
+    ends(&source, at("chroma", &target), &["--collection", "mempalace_closets"]);
+    leave_strangers_in(&target);
+    ends(&source, at("chroma", &target), &["--overwrite"]);
+    assert_has_strangers(&target);
+    ends(&target, at("lance", &copy), &[]);
+    assert_eq!(read_lance(&copy).len(), 2_452);
+}
+
 #[test]
 fn a_target_that_was_set_aside_by_a_run_that_was_cut_off_is_put_back_until_the_copy_is_compared() {
     let world = World::new();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Where the migration log of a palace in a directory is (§8.3).
-const MIGRATION_LOG: &str = ".mempalace-migration.json";
+pub(crate) const MIGRATION_LOG: &str = ".mempalace-migration.json";
 
 /// Records a collection's model in MemPalace's sidecar; what else is in it stays. Durable when it returns. The file is
 /// read and replaced: two writers at once lose one of their entries.

@@ -13,5 +13,5 @@ mod supervised;
 mod target;
 
 pub(crate) use command::preflight;
-pub(crate) use files::log_of;
+pub(crate) use files::{MIGRATION_LOG, log_of};
 pub(crate) use target::open;

@@ -37,14 +37,20 @@ pub(crate) fn quarantines(palace: &Path) -> io::Result<Vec<Quarantine>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(palace)?.flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let (segment, rest) = name.split_once('.').unwrap_or_default();
-        let Some(stamp) = rest.strip_prefix("drift-").or(rest.strip_prefix("corrupt-")) else { continue };
-        let Ok(segment) = Uuid::parse_str(segment) else { continue };
+        let Some((segment, stamp)) = segment_of(&name) else { continue };
         let folder = SegmentFolder::at(entry.path());
         found.push(Quarantine { stamp: stamp.to_owned(), segment, folder, name: name.clone() });
     }
     found.sort_by(|one, other| (&other.stamp, &other.name).cmp(&(&one.stamp, &one.name)));
     Ok(found)
+}
+
+/// The segment a folder of that name was the index of, and the stamp of when it was set aside; `None` if it is no
+/// quarantine's.
+pub(super) fn segment_of(name: &str) -> Option<(Uuid, &str)> {
+    let (segment, rest) = name.split_once('.')?;
+    let stamp = rest.strip_prefix("drift-").or(rest.strip_prefix("corrupt-"))?;
+    Some((Uuid::parse_str(segment).ok()?, stamp))
 }
 
 /// Seconds since the epoch of a `YYYYmmdd-HHMMSS`, which is in a time zone that nobody knows.

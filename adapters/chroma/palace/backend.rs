@@ -73,6 +73,10 @@ impl Backend for ChromaBackend {
         is_palace(path)
     }
 
+    fn owns(&self, entry: &Path) -> bool {
+        crate::layout::belongings::is_chromas(entry)
+    }
+
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {
         if palace.namespace.is_some() {
             let detail = "a Chroma directory has no namespaces";

@@ -41,7 +41,7 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
             if entry.path().join("_versions").is_dir() {
                 return Ok(Standing::Palace);
             }
-        } else if !is_ours(&name) {
+        } else if !stands_beside_tables(&name) {
             stranger.get_or_insert_with(|| name.into_owned());
         }
     }
@@ -55,9 +55,15 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
 }
 
 /// Files that stand beside the tables of a palace and may be there before the first of them.
-fn is_ours(name: &str) -> bool {
+fn stands_beside_tables(name: &str) -> bool {
     let is_file = |file| name == file || atomic::is_temporary(name, file);
     is_file(sidecar::FILE_NAME) || is_file(migration_log::FILE_NAME) || name.starts_with(MAINTENANCE_LOCK)
+}
+
+/// Whether an entry of a palace's directory is part of the palace.
+pub(crate) fn is_ours(entry: &Path) -> bool {
+    let Some(name) = entry.file_name().map(|name| name.to_string_lossy()) else { return false };
+    (name.ends_with(".lance") && entry.is_dir()) || stands_beside_tables(&name)
 }
 
 /// Makes the directory, and its parents as needed, with mode 0700 (§2.4); durable when it returns. One that is there
@@ -136,6 +142,20 @@ mod tests {
         assert_eq!(look(&path.join("chroma.sqlite3/below")).unwrap_err().kind(), io::ErrorKind::NotADirectory);
         fs::create_dir(path.join("half.lance/_versions")).unwrap();
         assert_eq!(look(path).unwrap(), Standing::Palace);
+    }
+
+    #[test]
+    fn what_is_no_part_of_a_palace_is_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        for part in ["drawers.lance", "rooms"] {
+            fs::create_dir(path.join(part)).unwrap();
+        }
+        fs::write(path.join("letters.lance"), "").unwrap();
+        let parts = ["drawers.lance", sidecar::FILE_NAME, migration_log::FILE_NAME, ".palanquin-prune.lock"];
+        let others = ["rooms", "letters.lance", "knowledge_graph.sqlite3", "chroma.sqlite3", "absent.lance"];
+        assert!(parts.iter().all(|part| is_ours(&path.join(part))));
+        assert!(!others.iter().any(|other| is_ours(&path.join(other))));
     }
 
     #[test]

@@ -80,6 +80,10 @@ impl Backend for Enforced {
         self.backend.detect(path)
     }
 
+    fn owns(&self, entry: &Path) -> bool {
+        self.backend.owns(entry)
+    }
+
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
         self.backend.preflight(palace, purpose).await
     }

@@ -7,7 +7,7 @@
 mod database;
 mod directory;
 
-use crate::registry::POSTGRES;
+use crate::registry::{CHROMA, POSTGRES, neighbours};
 use database::Database;
 use directory::Directory;
 use palanquin_actors::{PalaceSource, Replaced};
@@ -65,9 +65,15 @@ impl Exchange {
     /// What is known of the palace that will be replaced; `None` if there is none.
     ///
     /// # Errors
-    /// `NotAPalace`: only a palace is replaced, for a folder or file that is none may be anything.
+    /// `NotAPalace`: only a palace is replaced, for a folder or file that is none may be anything; `InvalidRequest` for a
+    /// directory that holds another store's palace too.
     pub(super) async fn replaced(&self) -> Result<Option<Replaced>> {
         let Some(there) = opened(&self.wanted).await? else { return Ok(None) };
+        if let Way::Directory(_) = &self.way
+            && let Some(found) = beside(&self.wanted)
+        {
+            return Err(Error::new(ErrorKind::InvalidRequest, found).in_palace(&self.wanted.address));
+        }
         let infos = there.collections().await?;
         let models = infos.into_iter().filter_map(|info| Some((info.name, info.identity?))).collect();
         let log = match &self.way {
@@ -104,7 +110,15 @@ impl Exchange {
     /// Puts the verified copy in the target's place and removes what was there.
     pub(super) async fn replace(&self, journal: &dyn Journal, spec: &LinkSpec) -> Result<()> {
         match &self.way {
-            Way::Directory(directory) => directory.replace()?,
+            Way::Directory(directory) => {
+                // Nobody of MemPalace's writes what is on its way out.
+                let _frozen =
+                    match self.wanted.backend.descriptor().name == CHROMA && opened(&self.wanted).await?.is_some() {
+                        true => Some(palanquin_chroma::freeze(directory.target())?),
+                        false => None,
+                    };
+                directory.replace()?;
+            }
             Way::Database(_) => {
                 if let Err(error) = self.wanted.backend.replace(&self.wanted.palace, &self.staged.palace).await {
                     // The answer may have been lost, and not the exchange.
@@ -134,6 +148,15 @@ impl Exchange {
             Way::Database(database) => database.clear(&self.staged).await,
         }
     }
+}
+
+/// Why a palace's directory is not one to replace: another store has a palace in it, which whoever replaces this one does
+/// not mean.
+pub(super) fn beside(palace: &PalaceSource) -> Option<String> {
+    let others = neighbours(palace);
+    let palaces = if others.len() > 1 { "palaces" } else { "a palace" };
+    (!others.is_empty())
+        .then(|| format!("its directory holds {palaces} of {} too; migrate to another", others.join(" and ")))
 }
 
 /// The palace, if there is one.

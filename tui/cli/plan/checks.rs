@@ -1,4 +1,5 @@
 use super::gather::{Asked, Planned};
+use crate::cli::overwrite::beside;
 use crate::format::{bytes, counted};
 use palanquin_engine::contract::{
     Check, CollectionSpec, Condition, ErrorKind, Finding, Metric, OpenMode, Palace, Purpose, Severity, Standing,
@@ -57,7 +58,9 @@ pub(super) async fn site(asked: &Asked<'_>) -> Site {
         Ok(holds) => {
             let names: Vec<_> = holds.iter().map(|collection| collection.name.as_str()).collect();
             let found = format!("it exists and holds {}", names.join(", "));
-            let check = if asked.spec.overrides.overwrite {
+            let check = if let Some(found) = beside(target) {
+                Check::fails("place", found, "Choose another target.")
+            } else if asked.spec.overrides.overwrite {
                 Check::warns("place", found, "It is replaced once the copy is verified, and not before.")
             } else {
                 Check::fails("place", found, "Choose another target, or replace it with --overwrite.")
