@@ -7,6 +7,7 @@ mod chroma_filters;
 mod chroma_freeze;
 mod chroma_server;
 mod chroma_settings;
+mod chroma_tls;
 mod configuration;
 mod dead_letters;
 mod demo;

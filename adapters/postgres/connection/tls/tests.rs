@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 fn certificate(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("connection/tls/certificates").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/certificates").join(name)
 }
 
 /// A server that takes TLS, or does not, and lets nobody in: it says whether they came by TLS.

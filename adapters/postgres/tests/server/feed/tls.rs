@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 fn certificate(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("connection/tls/certificates").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/certificates").join(name)
 }
 
 /// Speaks TLS for a server that does not, and counts who came by it.
