@@ -1,11 +1,13 @@
 //! The way to `chroma.sqlite3`: what may be opened, read-only connections to it, and what SQLite's failures mean.
 
 use crate::head::read_head;
+use crate::recovered::{Reason, Recovered};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::io::ErrorKind as Io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The file that makes a directory a palace.
@@ -43,13 +45,46 @@ pub(crate) struct Database {
     folder: PathBuf,
     palace: String,
     file: (u64, u64),
+    recovered: Option<Arc<Recovered>>,
 }
 
 impl Database {
-    /// The database of the palace in `folder`, told as `palace`, if it is one.
+    /// The database of the palace in `folder`, told as `palace`, if it is one. One that cannot be read where it is
+    /// ([`Reason`]) is copied to be read.
     pub(crate) fn find(folder: &Path, palace: String) -> Result<Self> {
-        let file = look(folder).map_err(|error| error.in_palace(&palace))?;
-        Ok(Self { folder: folder.to_owned(), palace, file })
+        let find = || {
+            let looked = look(folder)?;
+            let database =
+                Self { folder: folder.to_owned(), palace: palace.clone(), file: looked.file, recovered: None };
+            let reason = match looked.write_ahead {
+                true => Some(Reason::WriteAhead),
+                false => database.was_interrupted().then_some(Reason::Interrupted),
+            };
+            let Some(reason) = reason else { return Ok(database) };
+            Ok(Self { recovered: Some(Arc::new(Recovered::of(folder, reason)?)), ..database })
+        };
+        find().map_err(|error: Error| error.in_palace(&palace))
+    }
+
+    /// Device and inode of the database file in a folder, if it is a palace.
+    pub(crate) fn file_in(folder: &Path) -> Result<(u64, u64)> {
+        look(folder).map(|looked| looked.file)
+    }
+
+    /// Whether the last write was cut off, so that SQLite would have to roll it back before anything can be read.
+    fn was_interrupted(&self) -> bool {
+        let journal = std::fs::metadata(self.folder.join(format!("{DATABASE}-journal")));
+        let read = || {
+            let connection = read_only(&self.folder.join(DATABASE))?;
+            connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
+        };
+        journal.is_ok_and(|journal| journal.len() > 0)
+            && read().is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::ReadOnly))
+    }
+
+    /// Why it is read from a private copy, if it is.
+    pub(crate) fn recovered(&self) -> Option<Reason> {
+        self.recovered.as_ref().map(|recovered| recovered.reason())
     }
 
     /// The palace's directory.
@@ -69,15 +104,11 @@ impl Database {
 
     /// Opens a read-only connection. `immutable` is never used: it would ignore a writer's locks and its journal.
     pub(crate) fn connect(&self) -> Result<Connection> {
-        let path = self.folder.join(DATABASE);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).and_then(|connection| {
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-            connection.set_prepared_statement_cache_capacity(32);
-            Ok(connection)
-        });
-        connection.map_err(|error| match read_head(&path, &mut []) {
+        let path = match &self.recovered {
+            Some(recovered) => recovered.database(),
+            None => self.folder.join(DATABASE),
+        };
+        read_only(&path).map_err(|error| match read_head(&path, &mut []) {
             Err(cause) => Error::io(format!("cannot open {DATABASE}"), cause),
             Ok(_) => sqlite(error),
         })
@@ -86,7 +117,9 @@ impl Database {
     /// Refuses to read on when another file has taken the database's place.
     pub(crate) fn check_same_file(&self) -> Result<()> {
         match std::fs::metadata(self.folder.join(DATABASE)) {
-            Ok(meta) if (meta.dev(), meta.ino()) == self.file => Ok(()),
+            Ok(meta) if (meta.dev(), meta.ino()) == self.file => {
+                self.recovered.as_ref().map_or(Ok(()), |recovered| recovered.check_same(&self.folder))
+            }
             Ok(_) => Err(Error::new(ErrorKind::BackendClosed, format!("{DATABASE} was replaced since it was opened"))),
             Err(error) => Err(Error::io(format!("{DATABASE} was there when it was opened"), error)),
         }
@@ -129,6 +162,15 @@ impl Database {
     }
 }
 
+fn read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
 /// Refuses a folder that [`is_palace`] would not call one, and says why.
 pub(crate) fn check_is_palace(folder: &Path) -> Result<()> {
     look(folder).map(drop)
@@ -139,8 +181,15 @@ pub(crate) fn is_palace(folder: &Path) -> bool {
     look(folder).is_ok()
 }
 
-/// Device and inode of the database file of a folder.
-fn look(folder: &Path) -> Result<(u64, u64)> {
+/// The database file of a folder.
+struct Looked {
+    /// Device and inode.
+    file: (u64, u64),
+    write_ahead: bool,
+}
+
+/// Looks at the database file of a folder.
+fn look(folder: &Path) -> Result<Looked> {
     let not_a_palace = |detail: String| Error::new(ErrorKind::NotAPalace, detail);
     match std::fs::metadata(folder) {
         Err(error) if error.kind() == Io::NotFound => {
@@ -173,14 +222,7 @@ fn look(folder: &Path) -> Result<(u64, u64)> {
     if !start.starts_with(MAGIC) {
         return Err(not_a_palace(format!("{DATABASE} is not an SQLite database")));
     }
-    if start[READ_VERSION_AT] == WRITE_AHEAD {
-        let detail = format!(
-            "{DATABASE} was put into write-ahead mode, in which even a reader writes beside it; while nobody has the \
-             palace open, undo that with PRAGMA journal_mode = DELETE"
-        );
-        return Err(Error::new(ErrorKind::UnsupportedFormat, detail));
-    }
-    Ok((meta.dev(), meta.ino()))
+    Ok(Looked { file: (meta.dev(), meta.ino()), write_ahead: start[READ_VERSION_AT] == WRITE_AHEAD })
 }
 
 /// Ids that do not ascend though they were asked for in order.
@@ -210,8 +252,8 @@ fn of_code(failure: ffi::Error) -> (ErrorKind, &'static str) {
         }
         ErrorCode::ReadOnly => (
             ErrorKind::Unavailable,
-            "a write to chroma.sqlite3 was interrupted, and a reader may not roll it back; open the palace once with \
-             MemPalace, which does",
+            "a write to chroma.sqlite3 was interrupted, and a reader may not roll it back; open the palace anew, \
+             which reads a copy of it",
         ),
         ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => {
             (ErrorKind::PermissionDenied, "chroma.sqlite3 may not be read")

@@ -5,6 +5,7 @@
 //! * `directory`: a directory as target, written by a Chroma server of ours for as long as it is open.
 //! * `palace`: the engine's contract; [`ChromaBackend`] opens a directory.
 //! * `connection`, `catalog`, `sidecar`: `chroma.sqlite3` and what it and MemPalace say of the collections.
+//! * `recovered`: that file, where it cannot be read in its place.
 //! * `head`: the first bytes of that file; `writer_lock`: the lock MemPalace takes to write.
 //! * `layout`: the files of a vector segment, every one of them untrusted.
 //! * `feed`: what changed since a cursor.
@@ -23,6 +24,7 @@ mod head;
 mod layout;
 mod palace;
 mod read;
+mod recovered;
 mod server;
 mod settings;
 mod sidecar;

@@ -29,7 +29,8 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    fn of(path: &Path) -> io::Result<Option<Self>> {
+    /// As the file is now.
+    pub(crate) fn of(path: &Path) -> io::Result<Option<Self>> {
         match std::fs::metadata(path) {
             Ok(meta) => Ok(Some(Self {
                 modified: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
@@ -40,6 +41,12 @@ impl Stamp {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether nothing was written for so long that no write can be half done.
+    pub(crate) fn settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
+        (now - self.modified).unsigned_abs() >= SETTLED_AFTER.as_nanos()
     }
 }
 
@@ -59,10 +66,7 @@ pub(crate) struct Stamps {
 impl Stamps {
     /// Whether nothing was written for so long that no write can be half done.
     pub(crate) fn settled(&self) -> bool {
-        let newest = [self.pickle, self.header, self.data, self.length].iter().flatten().map(|s| s.modified).max();
-        let Some(newest) = newest else { return true };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
-        (now - newest).unsigned_abs() >= SETTLED_AFTER.as_nanos()
+        [self.pickle, self.header, self.data, self.length].iter().flatten().all(Stamp::settled)
     }
 }
 

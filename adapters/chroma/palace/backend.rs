@@ -110,9 +110,8 @@ impl Backend for ChromaBackend {
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {
         let (palace, memories) = (palace.clone(), self.memories.clone());
         unlocked(move || {
-            let found = palace.local_path.as_ref().map(|folder| Database::find(folder, palace.to_string()));
-            if let Some(Ok(database)) = found {
-                memories.forget(database.file());
+            if let Some(Ok(file)) = palace.local_path.as_deref().map(Database::file_in) {
+                memories.forget(file);
             }
             Ok(())
         })

@@ -64,18 +64,6 @@ async fn a_database_file_that_is_empty_or_something_else() {
 }
 
 #[tokio::test]
-async fn a_database_in_write_ahead_mode_is_refused_because_reading_would_write() {
-    let fixture = Fixture::flushed();
-    fixture.database.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    drop(fixture.database);
-    let names =
-        || std::fs::read_dir(&fixture.path).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
-    let before = names();
-    assert_says(&refusal(&fixture.path).await, ErrorKind::UnsupportedFormat, "write-ahead mode");
-    assert_eq!(names(), before);
-}
-
-#[tokio::test]
 async fn a_truncated_database() {
     let fixture = Fixture::flushed();
     let path = database_of(&fixture.path);
@@ -191,22 +179,6 @@ async fn a_collection_that_lacks_a_segment_fails_alone() {
     let fixture = Fixture::flushed();
     fixture.database.execute("UPDATE segments SET id = '../../x' WHERE scope = 'VECTOR'", []).unwrap();
     assert_says(&fixture.scan(10).await.unwrap_err(), ErrorKind::Corrupt, "malformed");
-}
-
-#[tokio::test]
-async fn a_write_that_was_interrupted_is_explained() {
-    let fixture = Fixture::flushed();
-    fixture.database.execute_batch("PRAGMA cache_size = 5; PRAGMA cache_spill = 5; BEGIN IMMEDIATE").unwrap();
-    for i in 0..2000 {
-        fixture.add_row(&format!("{i}"), &[("k", "v")]);
-    }
-    // A copy of what a crash would leave: pages and journal written, nothing committed.
-    let crashed = tempfile::tempdir().unwrap();
-    for name in ["chroma.sqlite3", "chroma.sqlite3-journal"] {
-        std::fs::copy(fixture.path.join(name), crashed.path().join(name)).unwrap();
-    }
-    let error = refusal(crashed.path()).await;
-    assert_says(&error, ErrorKind::Unavailable, "open the palace once with MemPalace");
 }
 
 #[tokio::test]

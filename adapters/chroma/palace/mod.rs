@@ -19,6 +19,8 @@ mod filters;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod interrupted;
+#[cfg(test)]
 mod sick;
 
 pub use backend::ChromaBackend;

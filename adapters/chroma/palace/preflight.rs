@@ -109,7 +109,10 @@ fn fix(finding: &str, aside: bool, salvaging: bool) -> &'static str {
         "sequence_beyond_log" => {
             "Copy the palace and go on with the copy: MemPalace ignores what is written to this one."
         }
-        "leftover_journal" | "leftover_wal" => "Open the palace once with MemPalace, which takes it up.",
+        "leftover_journal" | "leftover_wal" => "Nothing here. MemPalace takes it up when it opens the palace.",
+        "write_ahead_mode" => {
+            "Nothing to copy it once. While nobody has the palace open, PRAGMA journal_mode = DELETE undoes it."
+        }
         "leaked_list_metadata" => "Look at the lists in the metadata of rows written lately: they may not be theirs.",
         _ => "See `palanquin inspect`.",
     }

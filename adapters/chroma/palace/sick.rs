@@ -164,17 +164,6 @@ async fn journals_left_over_that_hold_nothing_cost_nothing() {
 }
 
 #[tokio::test]
-async fn a_palace_that_was_put_into_write_ahead_mode_is_refused_with_the_way_out() {
-    let fixture = sound();
-    fixture.database.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    let error = read_by(ChromaBackend::new(), &fixture.path).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
-    let checks = preflight(ChromaBackend::new(), &fixture.path).await;
-    assert_eq!((checks.len(), checks[0].standing), (1, Standing::Fails));
-    assert!(checks[0].found.contains("PRAGMA journal_mode = DELETE"), "{:?}", checks[0]);
-}
-
-#[tokio::test]
 async fn an_index_set_aside_is_left_alone_unless_its_vectors_are_asked_for() {
     let fixture = sound();
     fixture.quarantine("drift-20260101-000000");

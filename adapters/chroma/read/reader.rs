@@ -257,7 +257,10 @@ fn check_committed(session: &Session, index: &Index, marks: Marks) -> Result<(),
     }
     let half_done = index.stamps.data.map(|data| data.modified) > index.stamps.pickle.map(|pickle| pickle.modified);
     if half_done && session.database.folder().join(format!("{DATABASE}-journal")).exists() {
-        return Err(Trouble::Torn("the index is being written".to_owned()));
+        return Err(match session.database.recovered() {
+            Some(_) => Trouble::damaged("the index was being written when its writer was interrupted"),
+            None => Trouble::Torn("the index is being written".to_owned()),
+        });
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 use super::{finding, size};
 use crate::connection::{DATABASE, Database};
 use crate::layout::quarantine::{Quarantine, quarantines};
+use crate::recovered::Reason;
 use crate::writer_lock;
 use palanquin_engine::contract::{Finding, Severity};
 use std::path::Path;
@@ -14,7 +15,7 @@ const DAY: u64 = 86_400;
 pub(super) fn findings(database: &Database) -> Vec<Finding> {
     let home = std::env::home_dir();
     let lock = home.and_then(|home| lock_holder(&home, database.folder()));
-    [set_aside(database), leftover(database, "journal"), leftover(database, "wal"), lock]
+    [set_aside(database), leftover(database, "journal"), leftover(database, "wal"), write_ahead(database), lock]
         .into_iter()
         .flatten()
         .collect()
@@ -51,14 +52,29 @@ fn days(seconds: u64) -> String {
 fn leftover(database: &Database, kind: &str) -> Option<Finding> {
     let meta = std::fs::metadata(database.folder().join(format!("{DATABASE}-{kind}"))).ok()?;
     let age = meta.modified().ok()?.elapsed().ok()?;
+    let copied = match database.recovered() {
+        Some(_) => "it is read from a private copy, in which this was done",
+        None => "there is nothing in it to be taken up",
+    };
     let summary = format!(
         "{DATABASE}-{kind} ({}, {} old) is left over from a write that was interrupted; MemPalace takes it up when it \
-         opens the palace next",
+         opens the palace next; {copied}",
         size(meta.len()),
         days(age.as_secs())
     );
     let name = format!("leftover_{kind}");
-    (age > JOURNAL_AGE && meta.len() > 0).then(|| finding(Severity::Warning, &name, summary))
+    let is_told = age > JOURNAL_AGE || database.recovered() == Some(Reason::Interrupted);
+    (is_told && meta.len() > 0).then(|| finding(Severity::Warning, &name, summary))
+}
+
+/// A mode that is not Chroma's.
+fn write_ahead(database: &Database) -> Option<Finding> {
+    let summary = format!(
+        "{DATABASE} was put into write-ahead mode, in which even a reader writes beside it: it is read from a private copy, \
+         made anew whenever it has changed"
+    );
+    let is_so = database.recovered() == Some(Reason::WriteAhead);
+    is_so.then(|| finding(Severity::Warning, "write_ahead_mode", summary))
 }
 
 /// Who keeps others from writing, as MemPalace's own servers do all the time.
