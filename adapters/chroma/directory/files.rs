@@ -2,6 +2,7 @@
 
 use crate::sidecar;
 use palanquin_engine::contract::{EmbedderIdentity, LogEntry};
+use rustix::fs::statvfs;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -78,6 +79,12 @@ fn replace(palace: &Path, name: &str, contents: &Value) -> io::Result<()> {
         drop(fs::remove_file(&temporary));
     }
     written
+}
+
+/// Whether the palace's disk has less room left than a write may take.
+pub(super) fn is_full(palace: &Path) -> bool {
+    const ENOUGH: u64 = 16 << 20;
+    statvfs(palace).is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) < ENOUGH)
 }
 
 /// Which files were synced, and as what: Chroma syncs its database and not its vectors.

@@ -77,6 +77,15 @@ struct Home {
 }
 
 impl Home {
+    /// A server does not say that it cannot write because the disk is full.
+    fn explained(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Unavailable || !files::is_full(&self.folder) {
+            return error;
+        }
+        let detail = "the disk the palace is on is full, and Chroma cannot write to it";
+        Error::new(ErrorKind::StorageFull, detail).with_source(error).in_palace(&self.shown)
+    }
+
     async fn on_disk<T: Send + 'static>(
         self: &Arc<Self>,
         doing: &'static str,
@@ -190,7 +199,7 @@ impl DirectoryCollection {
     /// Chroma commits to its database before it answers, and writes its vector files beside, unsynced, by when it next
     /// reads: so it is made to read first.
     async fn settled<T>(&self, written: Option<String>, answer: Result<T>) -> Result<T> {
-        let answer = answer?;
+        let answer = answer.map_err(|error| self.home.explained(error))?;
         let read = match written {
             Some(id) => Some(id),
             None => self.collection.last_id(&KeyRange::ALL).await?,
@@ -198,7 +207,7 @@ impl DirectoryCollection {
         if let Some(id) = read {
             let include = palanquin_engine::contract::Include::ALL;
             let request = GetRequest { include, ..GetRequest::of(Selection::ids([id])) };
-            self.collection.get(&request).await?;
+            self.collection.get(&request).await.map_err(|error| self.home.explained(error))?;
         }
         let sync = |home: &Home| home.synced.sync(&home.folder);
         let synced = self.home.on_disk("the vector files cannot be synced", sync).await;

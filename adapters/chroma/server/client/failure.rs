@@ -37,6 +37,9 @@ pub(super) fn refused(status: StatusCode, body: &[u8], doing: &str) -> Error {
         ErrorKind::StorageFull => ": its disk is full",
         ErrorKind::CollectionNotInitialized => ": it was dropped, or was never there",
         ErrorKind::DimensionMismatch => ": the vectors are of another width than the collection's",
+        ErrorKind::Unavailable if cannot_write(&said.message) => {
+            ": it cannot write its index or its tables, as when its disk is full; its log may say more"
+        }
         ErrorKind::InvalidRequest if status.is_redirection() => {
             ": it points elsewhere, where credentials must not follow"
         }
@@ -48,6 +51,12 @@ pub(super) fn refused(status: StatusCode, body: &[u8], doing: &str) -> Error {
 /// SQLite's word for it, which a server hands on.
 fn is_full(message: &str) -> bool {
     message.contains("database or disk is full") || message.contains("No space left on device")
+}
+
+/// What chromadb 1.5.9 says where the disk is full, or where anything else keeps it from applying what it has logged: it does
+/// not hand on why.
+fn cannot_write(message: &str) -> bool {
+    message.contains("compaction") || message.contains("compactor")
 }
 
 /// What it means that no answer came.
@@ -91,6 +100,9 @@ mod tests {
         assert_eq!(refused(StatusCode::BAD_REQUEST, body, "w").kind(), ErrorKind::DimensionMismatch);
         let body = br#"{"error":"InternalError","message":"(code: 13) database or disk is full"}"#;
         assert_eq!(refused(StatusCode::INTERNAL_SERVER_ERROR, body, "w").kind(), ErrorKind::StorageFull);
+        let body = br#"{"error":"InternalError","message":"Error in compaction: Error purging logs"}"#;
+        let unsaid = refused(StatusCode::INTERNAL_SERVER_ERROR, body, "w");
+        assert!(unsaid.kind() == ErrorKind::Unavailable && unsaid.what().contains("disk is full"), "{unsaid}");
         for (status, kind) in [
             (StatusCode::FORBIDDEN, ErrorKind::PermissionDenied),
             (StatusCode::NOT_FOUND, ErrorKind::CollectionNotInitialized),

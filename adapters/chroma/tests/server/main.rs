@@ -6,6 +6,7 @@
 mod directory;
 mod fake;
 mod faults;
+mod full_disk;
 mod lies;
 mod own_server;
 mod rows;
