@@ -6,6 +6,8 @@ use crate::feed::cursor::End;
 use palanquin_engine::contract::Result;
 use rusqlite::{Connection, Transaction};
 use std::cell::Cell;
+use std::ops::Deref;
+use std::time::Instant;
 
 /// One connection to one collection.
 #[derive(Debug)]
@@ -45,11 +47,33 @@ impl Session {
 
     /// Begins a transaction that holds the shared lock, so that no commit can happen, until it is dropped. It must be
     /// short: a writer waits.
-    pub(crate) fn lock(&self) -> Result<(Transaction<'_>, Marks)> {
+    pub(crate) fn lock(&self) -> Result<(Lock<'_>, Marks)> {
         self.database.check_same_file()?;
-        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
-        let marks = Marks::read(&transaction, &self.entry.id, &self.segments, self.last.get())?;
+        let lock =
+            Lock { taken: Instant::now(), transaction: self.connection.unchecked_transaction().map_err(sqlite)? };
+        let marks = Marks::read(&lock, &self.entry.id, &self.segments, self.last.get())?;
         self.last.set(Some(marks));
-        Ok((transaction, marks))
+        Ok((lock, marks))
+    }
+}
+
+/// The shared lock, held until it is dropped. What it was held for is logged at the level `trace`: so long a writer may have
+/// waited.
+pub(crate) struct Lock<'a> {
+    transaction: Transaction<'a>,
+    taken: Instant,
+}
+
+impl Deref for Lock<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.transaction
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        tracing::trace!(micros = self.taken.elapsed().as_micros() as u64, "the palace's lock was held");
     }
 }
