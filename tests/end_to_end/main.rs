@@ -19,6 +19,7 @@ mod live_writer;
 mod mirror;
 mod output;
 mod overwrite;
+mod pairs;
 mod plan;
 mod postgres;
 mod postgres_feed;

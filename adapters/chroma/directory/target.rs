@@ -4,10 +4,12 @@ use crate::connection::is_palace;
 use crate::server::{Addressed, Client, Database, ServerOptions, ServerPalace};
 use crate::sidecar;
 use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, CollectionSpec, EmbedderIdentity, Error, ErrorKind, GetRequest,
-    GetResult, Health, IdentityState, KeyRange, LogEntry, MaintenanceState, OpenMode, Palace, Partition, QueryRequest,
-    QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, CollectionSpec, Condition, Cursor, EmbedderIdentity, Error,
+    ErrorKind, FeedHead, GetRequest, GetResult, Health, IdentityState, KeyRange, LogEntry, MaintenanceState, OpenMode,
+    Palace, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::io;
@@ -19,12 +21,21 @@ use std::sync::Arc;
 const TENANT: &str = "default_tenant";
 const DATABASE: &str = "default_database";
 
-/// Opens a directory to write it.
+/// Opens a palace's directory to read it.
+pub(crate) type Reading = dyn Fn() -> Result<Arc<dyn Palace>> + Send + Sync;
+
+/// Opens a directory to write it. What only the files tell, and rows by the thousand, are read from it by `reading`; the server
+/// would be asked for them by the page.
 ///
 /// # Errors
 /// `PalaceNotFound` where nothing is, unless the mode creates; `NotAPalace` where something else is; `InUse` while
 /// MemPalace or another Palanquin writes it; `UnsupportedCapability` without a `chroma` command.
-pub(crate) async fn open(folder: PathBuf, mode: OpenMode, shown: String) -> Result<Arc<dyn Palace>> {
+pub(crate) async fn open(
+    folder: PathBuf,
+    mode: OpenMode,
+    shown: String,
+    reading: Arc<Reading>,
+) -> Result<Arc<dyn Palace>> {
     let named = shown.clone();
     let at = folder.clone();
     let starting = move || {
@@ -35,7 +46,7 @@ pub(crate) async fn open(folder: PathBuf, mode: OpenMode, shown: String) -> Resu
     let client = Client::new(ServerOptions::of(running.url()));
     let database = Database { tenant: TENANT.to_owned(), name: DATABASE.to_owned() };
     let palace = ServerPalace::new(Addressed { client, database, shown: shown.clone() }, mode);
-    let home = Arc::new(Home { folder, shown, synced: Synced::default(), _running: running });
+    let home = Arc::new(Home { folder, shown, synced: Synced::default(), reading, _running: running });
     Ok(Arc::new(DirectoryPalace { palace, home }))
 }
 
@@ -72,11 +83,18 @@ struct Home {
     folder: PathBuf,
     shown: String,
     synced: Synced,
+    reading: Arc<Reading>,
     /// Ends the server with the last handle.
     _running: Arc<Running>,
 }
 
 impl Home {
+    /// The directory as whoever only reads it sees it now.
+    async fn read(&self) -> Result<Arc<dyn Palace>> {
+        let reading = Arc::clone(&self.reading);
+        blocking(move || reading()).await
+    }
+
     /// A server does not say that it cannot write because the disk is full.
     fn explained(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Unavailable || !files::is_full(&self.folder) {
@@ -165,11 +183,15 @@ impl Palace for DirectoryPalace {
     }
 
     async fn health(&self) -> Health {
-        self.palace.health().await
+        let served = self.palace.health().await;
+        match self.home.read().await {
+            Ok(read) if served.condition == Condition::Healthy => read.health().await,
+            _ => served,
+        }
     }
 
     async fn maintenance_state(&self) -> Result<MaintenanceState> {
-        self.palace.maintenance_state().await
+        self.home.read().await?.maintenance_state().await
     }
 
     async fn record_identity(&self, collection: &str, identity: &EmbedderIdentity) -> Result<()> {
@@ -196,6 +218,21 @@ struct DirectoryCollection {
 }
 
 impl DirectoryCollection {
+    /// The collection as whoever only reads the directory sees it now.
+    async fn read(&self) -> Result<Arc<dyn Collection>> {
+        self.home.read().await?.collection(&self.name).await
+    }
+
+    /// A stream of what is read from the files.
+    fn streamed<T: Send + 'static>(
+        &self,
+        begin: impl FnOnce(&dyn Collection) -> BoxStream<'static, Result<T>> + Send + 'static,
+    ) -> BoxStream<'static, Result<T>> {
+        let (home, name) = (Arc::clone(&self.home), self.name.clone());
+        let begun = async move { Ok::<_, Error>(begin(home.read().await?.collection(&name).await?.as_ref())) };
+        stream::once(begun).try_flatten().boxed()
+    }
+
     /// Chroma commits to its database before it answers, and writes its vector files beside, unsynced, by when it next
     /// reads: so it is made to read first.
     async fn settled<T>(&self, written: Option<String>, answer: Result<T>) -> Result<T> {
@@ -225,15 +262,24 @@ impl Collection for DirectoryCollection {
     }
 
     async fn count(&self) -> Result<u64> {
-        self.collection.count().await
+        self.read().await?.count().await
     }
 
     async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
-        self.collection.cut(rows_per_partition).await
+        self.read().await?.cut(rows_per_partition).await
     }
 
     fn scan(&self, request: ScanRequest) -> RowStream {
-        self.collection.scan(request)
+        self.streamed(move |collection| collection.scan(request))
+    }
+
+    async fn feed_head(&self) -> Result<Option<FeedHead>> {
+        self.read().await?.feed_head().await
+    }
+
+    fn changes_since(&self, cursor: &Cursor, batch_rows: usize) -> BoxStream<'static, Result<ChangeBatch>> {
+        let cursor = cursor.clone();
+        self.streamed(move |collection| collection.changes_since(&cursor, batch_rows))
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {

@@ -90,11 +90,16 @@ impl Mark {
                 witness: u64::from_str_radix(witness, 16).ok()?,
                 made: made.parse().ok()?,
             };
+            // As a memory names itself.
+            let memory = uuid::Uuid::try_parse(memory)
+                .ok()
+                .filter(|name| name.simple().to_string() == memory)
+                .map(|_| memory)?;
             Some(Self { inode: inode.parse().ok()?, collection: collection.to_owned(), end, memory: memory.to_owned() })
         };
         read().ok_or_else(|| {
             let detail = format!("{:?} is no place in a Chroma collection's log", cursor.0);
-            Error::new(ErrorKind::InvalidRequest, detail)
+            Error::new(ErrorKind::CursorExpired, detail)
         })
     }
 
@@ -150,23 +155,26 @@ fn witness(id: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
+    /// As a memory names itself.
+    const NAME: &str = "6d5175fe44b4470f8964964a8c78ecb0";
+
     #[test]
     fn a_cursor_is_read_back_and_anything_else_is_not_taken_for_one() {
         let end = End { seq: 12, witness: witness(b"a"), made: 1_772_366_400 };
-        let mark = Mark { inode: 7, collection: "c".into(), end, memory: "m".into() };
+        let mark = Mark { inode: 7, collection: "c".into(), end, memory: NAME.into() };
         assert_eq!(Mark::parse(&mark.cursor()).unwrap(), mark);
-        for text in [
-            "",
-            "1",
-            "2:7:c:12:0:0:m",
-            "1:7:c:x:0:0:m",
-            "1:7:c:12:0:0",
-            "1:-7:c:12:0:0:m",
-            "1:7:c:-12:0:0:m",
-            "1:7:c:12:0:0:m:",
-        ] {
-            let error = Mark::parse(&Cursor(text.into())).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{text:?}");
+        let of = |start: &str, end: &str| format!("{start}:{NAME}{end}");
+        let named = [
+            ("2:7:c:12:0:0", ""),
+            ("1:7:c:x:0:0", ""),
+            ("1:-7:c:12:0:0", ""),
+            ("1:7:c:-12:0:0", ""),
+            ("1:7:c:12:0:0", "0"),
+        ];
+        let named = named.map(|(start, end)| of(start, end));
+        for text in ["", "1", "1:7:c:12:0:0", "1:7:c:12:0:0:m"].map(str::to_owned).into_iter().chain(named) {
+            let error = Mark::parse(&Cursor(text.clone())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::CursorExpired, "{text:?}");
         }
     }
 }

@@ -233,7 +233,7 @@ async fn text_that_is_no_cursor_is_refused() {
     let mut mirror = mirror(&writer).await;
     mirror.cursor = Cursor("x:7".to_owned());
     let error = mirror.follow(10).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+    assert_eq!(error.kind(), ErrorKind::CursorExpired, "{error}");
 }
 
 #[tokio::test]

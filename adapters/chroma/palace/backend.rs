@@ -86,12 +86,17 @@ impl Backend for ChromaBackend {
             let detail = "a Chroma palace in a directory needs its path";
             return Err(Error::new(ErrorKind::PalaceNotFound, detail).in_palace(palace));
         };
-        if options.mode != OpenMode::Read {
-            return directory::open(folder, options.mode, palace.to_string()).await;
+        let (at, name, memories, salvaging) =
+            (folder.clone(), palace.to_string(), self.memories.clone(), self.salvaging);
+        let reading = move || {
+            let database = Database::find(&at, name.clone())?;
+            let palace = ChromaPalace::open(database, memories.clone(), salvaging)?;
+            Ok(Arc::new(palace) as Arc<dyn Palace>)
+        };
+        if options.mode == OpenMode::Read {
+            return unlocked(reading).await;
         }
-        let (name, memories, salvaging) = (palace.to_string(), self.memories.clone(), self.salvaging);
-        let opened = unlocked(move || ChromaPalace::open(Database::find(&folder, name)?, memories, salvaging)).await;
-        opened.map(|palace| Arc::new(palace) as Arc<dyn Palace>)
+        directory::open(folder, options.mode, palace.to_string(), Arc::new(reading)).await
     }
 
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod holds;
 mod tenant;
 
 use palanquin_chroma::{ChromaServerBackend, ServerOptions};
 use palanquin_contract::{Limits, Store};
-use palanquin_engine::contract::{Backend, Metadata, PalaceRef};
-use serde_json::Value;
+use palanquin_engine::contract::{Backend, PalaceRef};
 use std::sync::Arc;
 use tenant::Tenant;
 
@@ -24,7 +24,7 @@ impl Store for Scratch {
     }
 
     fn limits(&self) -> Limits {
-        Limits { largest_batch: 40_000, rows_without_vector: false, holds, ..Limits::default() }
+        Limits { largest_batch: 40_000, rows_without_vector: false, holds: holds::holds, ..Limits::default() }
     }
 
     async fn picture(&self, except: Option<&PalaceRef>) -> Option<String> {
@@ -35,30 +35,6 @@ impl Store for Scratch {
         let options = ServerOptions { retries: 0, ..ServerOptions::of("http://127.0.0.1:1") };
         Some(Arc::new(ChromaServerBackend::new(options)))
     }
-}
-
-/// What the server keeps of metadata as it is, told by its own answers and not by the adapter.
-fn holds(metadata: &Metadata) -> bool {
-    let scalar = |value: &Value| match value {
-        Value::Number(number) if number.is_f64() => {
-            let float = number.as_f64().unwrap();
-            Some(2).filter(|_| float != 0.0 || float.is_sign_positive())
-        }
-        Value::Number(number) => number.as_i64().map(|_| 3),
-        Value::String(_) => Some(0),
-        Value::Bool(_) => Some(1),
-        _ => None,
-    };
-    metadata.iter().all(|(key, value)| {
-        let kept = match value {
-            Value::Array(members) => {
-                let kinds: Vec<Option<i32>> = members.iter().map(scalar).collect();
-                !kinds.is_empty() && kinds[0].is_some() && kinds.iter().all(|kind| *kind == kinds[0])
-            }
-            value => scalar(value).is_some(),
-        };
-        kept && !key.is_empty() && !key.starts_with(['#', '$'])
-    })
 }
 
 palanquin_contract::suite!(Scratch(Tenant::new()));

@@ -98,8 +98,12 @@ pub(crate) async fn each_change_comes_once_as_the_row_is_now(world: &World) {
     drawers.update(RowUpdates::try_new(ids, Some(vec![None]), None, None).unwrap()).await.unwrap();
     drawers.delete(&Selection::ids(["row-00003"])).await.unwrap();
     drawers.delete(&Selection::ids(["row-00004"])).await.unwrap();
-    drawers.add(batch(&[row("row-00004").document("again")], WIDTH)).await.unwrap();
-    drawers.add(batch(&[row("came and went")], WIDTH)).await.unwrap();
+    let made = |id: &str| match world.limits().rows_without_vector {
+        true => row(id),
+        false => row(id).vector(vec![1.0; WIDTH as usize]),
+    };
+    drawers.add(batch(&[made("row-00004").document("again")], WIDTH)).await.unwrap();
+    drawers.add(batch(&[made("came and went")], WIDTH)).await.unwrap();
     drawers.delete(&Selection::ids(["came and went"])).await.unwrap();
     follow(drawers.as_ref(), &mut cursor, &mut model, 100).await;
     assert_equal(world, drawers.as_ref(), &model, "after following").await;

@@ -1,0 +1,50 @@
+use super::{Store, migrate, migration};
+use crate::kill::kill_at;
+use palanquin_engine::journal::{Journal, SqliteJournal};
+use palanquin_engine::link::Plan;
+use palanquin_tests::{Program, Scratch};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::path::Path;
+use std::time::Instant;
+
+const SEED: u64 = 20_261_126;
+
+/// The plans of all links, by where they lead.
+fn plan_to(state: &Path, target: &str) -> Option<Plan> {
+    let journal = SqliteJournal::open(state).unwrap();
+    let links = tokio::runtime::Runtime::new().unwrap().block_on(journal.links()).unwrap();
+    links.into_iter().find(|link| link.spec.target == target)?.plan
+}
+
+#[test]
+fn a_copy_between_any_two_stores_that_is_killed_is_completed_by_the_same_command() {
+    println!("seed {SEED}");
+    let mut rng = StdRng::seed_from_u64(SEED);
+    let scratch = Scratch::new();
+    let palace = scratch.palace();
+    let (first, state) = (format!("chroma:{}", palace.display()), scratch.path("state"));
+    let mut struck = 0;
+    for from in Store::ALL {
+        let source = from.address(&scratch, &format!("killed-{}", from.name()));
+        migrate(&first, &source, &state);
+        for to in Store::ALL {
+            let of = format!("{} to {}", from.name(), to.name());
+            let name = |what: &str| format!("{what}-{}-{}", from.name(), to.name());
+            let began = Instant::now();
+            migrate(&source, &to.address(&scratch, &name("measured")), &state);
+            let moment = began.elapsed().mul_f64(rng.random_range(0.05..0.95));
+            let target = to.address(&scratch, &name("target"));
+            struck += u32::from(kill_at(moment, migration(&source, &target, &state)));
+            let planned = plan_to(&state, &target);
+            let run = migration(&source, &target, &state).run();
+            assert!(planned.is_none() || planned == plan_to(&state, &target), "{of}: planned anew");
+            // A copy that had ended before it could be killed is refused the second time.
+            let ended_before = run.code == Some(3) && run.stdout.contains("the finished copy of this very link");
+            assert!(run.code == Some(0) || ended_before, "{of} at {moment:?}: {}{}", run.stdout, run.stderr);
+            let verify = Program::with(["verify"]).arg(&target).arg("--against").arg(&source).arg("--full").run();
+            assert_eq!(verify.code, Some(0), "{of} at {moment:?}: {}{}", verify.stdout, verify.stderr);
+        }
+    }
+    assert!(struck >= 8, "only {struck} of 16 kills met a running copy");
+}
