@@ -1,6 +1,8 @@
 use super::command::{self, Chroma};
-use crate::writer_lock::{Freeze, lock_in};
+use crate::writer_lock::{Freeze, holder, lock_in};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
@@ -40,6 +42,8 @@ const START: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 /// What is waited for a server to end, at most.
 const END: Duration = Duration::from_secs(15);
+/// What is waited for a server that a killed Palanquin has left to end: [`GRACE`], and what ending takes.
+const LEFT: Duration = Duration::from_secs(20);
 /// Another process may take a port between its choice and the start.
 const PORTS: usize = 5;
 /// Of the server's own words, shown where it does not start.
@@ -65,7 +69,7 @@ impl Supervised {
         let home = std::env::home_dir().ok_or_else(|| {
             Error::new(ErrorKind::PermissionDenied, "this user has no home directory, where MemPalace's locks are")
         })?;
-        let mut lock = Some(lock_in(&home, folder)?);
+        let mut lock = Some(take_lock(&home, folder)?);
         let mut failed = Error::new(ErrorKind::Internal, "no server was started");
         for _ in 0..PORTS {
             let Some(held) = lock.take() else { break };
@@ -108,6 +112,28 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Takes MemPalace's lock. A Palanquin that was killed has left a server, which holds the lock while it writes what is under
+/// way and then ends: it is waited for.
+fn take_lock(home: &Path, folder: &Path) -> Result<Freeze> {
+    let began = Instant::now();
+    loop {
+        match lock_in(home, folder) {
+            Err(error)
+                if error.kind() == ErrorKind::InUse && began.elapsed() < LEFT && holder_is_gone(home, folder) =>
+            {
+                sleep(LOOK);
+            }
+            taken => return taken,
+        }
+    }
+}
+
+/// Whether the process that says it holds the lock has ended: what holds it is what that one has left.
+fn holder_is_gone(home: &Path, folder: &Path) -> bool {
+    let pid = holder(home, folder).and_then(|holder| holder.pid).and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 fn begin(chroma: &Chroma, folder: &Path, lock: Freeze) -> Result<Supervised, (Error, Option<Freeze>)> {

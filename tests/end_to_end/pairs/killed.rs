@@ -10,7 +10,7 @@ use std::time::Instant;
 
 const SEED: u64 = 20_261_126;
 
-/// The plans of all links, by where they lead.
+/// The plan of the link to that target, if it has got one stored.
 fn plan_to(state: &Path, target: &str) -> Option<Plan> {
     let journal = SqliteJournal::open(state).unwrap();
     let links = tokio::runtime::Runtime::new().unwrap().block_on(journal.links()).unwrap();
@@ -24,17 +24,20 @@ fn a_copy_between_any_two_stores_that_is_killed_is_completed_by_the_same_command
     let scratch = Scratch::new();
     let palace = scratch.palace();
     let (first, state) = (format!("chroma:{}", palace.display()), scratch.path("state"));
+    // What a copy into each store takes.
+    let whole = Store::ALL.map(|to| {
+        let began = Instant::now();
+        migrate(&first, &to.address(&scratch, &format!("measured-{}", to.name())), &state);
+        began.elapsed()
+    });
     let mut struck = 0;
     for from in Store::ALL {
         let source = from.address(&scratch, &format!("killed-{}", from.name()));
         migrate(&first, &source, &state);
-        for to in Store::ALL {
+        for (to, whole) in Store::ALL.into_iter().zip(whole) {
             let of = format!("{} to {}", from.name(), to.name());
-            let name = |what: &str| format!("{what}-{}-{}", from.name(), to.name());
-            let began = Instant::now();
-            migrate(&source, &to.address(&scratch, &name("measured")), &state);
-            let moment = began.elapsed().mul_f64(rng.random_range(0.05..0.95));
-            let target = to.address(&scratch, &name("target"));
+            let moment = whole.mul_f64(rng.random_range(0.05..0.95));
+            let target = to.address(&scratch, &format!("target-{}-{}", from.name(), to.name()));
             struck += u32::from(kill_at(moment, migration(&source, &target, &state)));
             let planned = plan_to(&state, &target);
             let run = migration(&source, &target, &state).run();
