@@ -18,6 +18,6 @@ mod session;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    palanquin_allocator::give_memory_back_at_once();
+    palanquin_allocator::give_memory_back();
     cli::run().into()
 }

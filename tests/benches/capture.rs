@@ -181,7 +181,7 @@ fn percentile(sorted: &[u64], share: f64) -> u64 {
 }
 
 fn main() {
-    palanquin_allocator::give_memory_back_at_once();
+    palanquin_allocator::give_memory_back();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = Arc::new(Runtime::new().unwrap());
     match &arguments[..] {

@@ -151,7 +151,7 @@ fn measure(what: &str, source: &Path) -> Measured {
 }
 
 fn main() {
-    palanquin_allocator::give_memory_back_at_once();
+    palanquin_allocator::give_memory_back();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [measure, what, source, target] = &arguments[..]
         && measure == "measure"
