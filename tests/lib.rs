@@ -10,4 +10,4 @@ mod scratch;
 pub use dump::{DumpedRow, dump_of};
 pub use program::{Finished, Program};
 pub use read_back::{ReadRow, read_lance};
-pub use scratch::{Scratch, copy_folder, files_below, fixture, old_palaces, python};
+pub use scratch::{Scratch, copy_folder, files_below, fixture, old_chromadb, old_palaces, python};

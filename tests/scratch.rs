@@ -56,6 +56,14 @@ pub fn old_palaces() -> Vec<(String, PathBuf, PathBuf)> {
     palaces
 }
 
+/// A Python that has chromadb 0.6.3, and nothing of MemPalace.
+///
+/// # Panics
+/// If the tests were not started by `tests/run`.
+pub fn old_chromadb() -> Command {
+    Command::new(from_run("PALANQUIN_TEST_OLD_PYTHON"))
+}
+
 /// A Python that has MemPalace and chromadb, running `tests/palaces/palace.py`.
 ///
 /// # Panics

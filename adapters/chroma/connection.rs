@@ -71,6 +71,11 @@ impl Database {
         look(folder).map(|looked| looked.file)
     }
 
+    /// Whether there is a rollback journal: a transaction that writes is under way, or was cut off.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.folder.join(format!("{DATABASE}-journal")).exists()
+    }
+
     /// Whether the last write was cut off, so that SQLite would have to roll it back before anything can be read.
     fn was_interrupted(&self) -> bool {
         let journal = std::fs::metadata(self.folder.join(format!("{DATABASE}-journal")));

@@ -4,6 +4,7 @@
 mod bad_input;
 mod chroma_feed;
 mod chroma_filters;
+mod chroma_flush;
 mod chroma_freeze;
 mod chroma_server;
 mod chroma_settings;

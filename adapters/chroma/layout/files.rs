@@ -45,8 +45,12 @@ impl Stamp {
 
     /// Whether nothing was written for so long that no write can be half done.
     pub(crate) fn settled(&self) -> bool {
+        self.older_than(SETTLED_AFTER)
+    }
+
+    fn older_than(&self, age: Duration) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
-        (now - self.modified).unsigned_abs() >= SETTLED_AFTER.as_nanos()
+        (now - self.modified).unsigned_abs() >= age.as_nanos()
     }
 }
 
@@ -66,7 +70,12 @@ pub(crate) struct Stamps {
 impl Stamps {
     /// Whether nothing was written for so long that no write can be half done.
     pub(crate) fn settled(&self) -> bool {
-        [self.pickle, self.header, self.data, self.length].iter().flatten().all(Stamp::settled)
+        self.older_than(SETTLED_AFTER)
+    }
+
+    /// Whether none of the files was written for so long.
+    pub(crate) fn older_than(&self, age: Duration) -> bool {
+        [self.pickle, self.header, self.data, self.length].iter().flatten().all(|stamp| stamp.older_than(age))
     }
 }
 

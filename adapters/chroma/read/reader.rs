@@ -5,7 +5,6 @@ use super::patience::Patience;
 use super::salvage::{Reached, Salvage, aside_of};
 use super::session::Session;
 use super::tail::{Before, Tail, Vector, logged_vector};
-use crate::connection::DATABASE;
 use crate::layout::Trouble;
 use crate::layout::files::{SegmentFolder, Stamps};
 use crate::layout::fingerprint::{Fingerprint, Fingerprints};
@@ -16,6 +15,10 @@ use palanquin_engine::contract::{Error, ErrorKind, KeyRange, Metric, Result};
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder, Salvaged};
 use rusqlite::Connection;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any transaction of chroma 0.6 takes; one of 43 seconds has been seen.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(120);
 
 /// Reads rows of one collection, a page at a time.
 ///
@@ -200,10 +203,11 @@ impl Reader {
             sources.push(source);
         }
         check_untouched(folder, index)?;
+        let may_be_uncommitted = may_be_uncommitted(session, index);
         drop(lock);
 
         let lost = |source: &Source| matches!(source, Source::Nowhere | Source::Aside(..));
-        if sources.iter().any(lost) && self.incomplete != Some(*generation) {
+        if sources.iter().any(lost) && (may_be_uncommitted || self.incomplete != Some(*generation)) {
             self.incomplete = Some(*generation);
             return Err(Trouble::Torn("a row has no vector".to_owned()));
         }
@@ -247,6 +251,16 @@ fn check_untouched(folder: &SegmentFolder, index: &Index) -> Result<(), Trouble>
     }
 }
 
+/// Whether the index may lack rows whose deletion is not committed yet: chroma 0.6 writes it inside the transaction of the log,
+/// which is under way as long as there is a journal. To be asked while the lock is held. An index that was left alone for
+/// longer than any transaction takes is no such one.
+fn may_be_uncommitted(session: &Session, index: &Index) -> bool {
+    index.legacy
+        && session.database.recovered().is_none()
+        && !index.stamps.older_than(LONGEST_TRANSACTION)
+        && session.database.has_journal()
+}
+
 /// Chroma 0.6 writes the index inside the transaction of the log: it must not be ahead of what was committed.
 fn check_committed(session: &Session, index: &Index, marks: Marks) -> Result<(), Trouble> {
     if !index.legacy {
@@ -256,7 +270,7 @@ fn check_committed(session: &Session, index: &Index, marks: Marks) -> Result<(),
         return Err(Trouble::damaged("the index has rows that were never committed"));
     }
     let half_done = index.stamps.data.map(|data| data.modified) > index.stamps.pickle.map(|pickle| pickle.modified);
-    if half_done && session.database.folder().join(format!("{DATABASE}-journal")).exists() {
+    if half_done && session.database.has_journal() {
         return Err(match session.database.recovered() {
             Some(_) => Trouble::damaged("the index was being written when its writer was interrupted"),
             None => Trouble::Torn("the index is being written".to_owned()),
