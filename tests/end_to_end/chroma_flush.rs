@@ -21,7 +21,7 @@ type State = BTreeMap<u32, Row>;
 /// What `flush_loop.py` does in its operation `k`.
 fn operate(state: &mut State, k: u32) {
     let touched: Vec<u32> = (0..10).map(|j| (k * 7 + j * 3) % 150).collect();
-    for n in touched.iter().take(if k % 5 == 0 { 6 } else { 10 }) {
+    for n in touched.iter().take(if k.is_multiple_of(5) { 6 } else { 10 }) {
         match k % 5 {
             0 => {
                 state.remove(n);

@@ -1,5 +1,6 @@
 //! What must hold between any two stores: every test here goes through all pairs of them.
 
+mod changed;
 mod killed;
 mod odd;
 
