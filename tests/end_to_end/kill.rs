@@ -33,10 +33,9 @@ pub(crate) fn kill_at(moment: Duration, copy: Program) -> bool {
 }
 
 /// The plan of the link to that target, if it has got one stored.
-fn plan_of(state: &Path, target: &Path) -> Option<Plan> {
+pub(crate) fn plan_to(target: &str, state: &Path) -> Option<Plan> {
     let journal = SqliteJournal::open(state).unwrap();
     let links = tokio::runtime::Runtime::new().unwrap().block_on(journal.links()).unwrap();
-    let target = format!("lance:{}", target.display());
     links.into_iter().find(|link| link.spec.target == target)?.plan
 }
 
@@ -56,9 +55,10 @@ fn a_copy_killed_at_any_moment_is_continued_by_the_same_command() {
         let target = scratch.path(&format!("target-{number}"));
         let moment = whole.mul_f64(rng.random_range(0.02..0.98));
         struck += u32::from(kill_at(moment, Program::migrate(&source, &target, &scratch.path("state"))));
-        let planned = plan_of(&scratch.path("state"), &target);
+        let address = format!("lance:{}", target.display());
+        let planned = plan_to(&address, &scratch.path("state"));
         let run = Program::migrate(&source, &target, &scratch.path("state")).run();
-        let plan = plan_of(&scratch.path("state"), &target);
+        let plan = plan_to(&address, &scratch.path("state"));
         assert!(planned.is_none() || planned == plan, "kill {number}: planned anew");
         assert!(plan.is_some_and(|plan| plan.collections.iter().any(|c| c.partitions.len() > 2)), "several at once");
         // A copy that had ended before it could be killed is refused the second time.

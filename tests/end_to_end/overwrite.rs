@@ -31,6 +31,14 @@ impl World {
         assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     }
 
+    /// What a run does that ends before it can forget the link.
+    fn exchange(&self) {
+        let old = self.scratch.path("old");
+        std::fs::rename(&self.target, &old).unwrap();
+        std::fs::rename(&self.staging, &self.target).unwrap();
+        std::fs::rename(&old, &self.staging).unwrap();
+    }
+
     fn overwrite(&self) -> Finished {
         Program::migrate(&self.source, &self.target, &self.scratch.path("state")).arg("--overwrite").run()
     }
@@ -82,11 +90,7 @@ fn a_copy_that_was_left_beside_the_target_is_not_put_in_place_once_the_source_ha
 fn a_copy_that_was_put_in_place_by_a_run_that_was_cut_off_after_it_is_not_the_answer_to_the_next() {
     let world = World::new();
     world.stage();
-    // The exchange, and the end of the process before it could forget the link.
-    let old = world.scratch.path("old");
-    std::fs::rename(&world.target, &old).unwrap();
-    std::fs::rename(&world.staging, &world.target).unwrap();
-    std::fs::rename(&old, &world.staging).unwrap();
+    world.exchange();
     world.write();
     let run = world.overwrite();
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
@@ -122,10 +126,7 @@ fn what_is_not_the_stores_stays_in_a_directory_whose_palace_is_replaced() {
 fn what_is_not_the_stores_is_brought_back_after_a_run_that_was_cut_off_behind_the_exchange() {
     let world = World::new();
     world.stage();
-    let old = world.scratch.path("old");
-    std::fs::rename(&world.target, &old).unwrap();
-    std::fs::rename(&world.staging, &world.target).unwrap();
-    std::fs::rename(&old, &world.staging).unwrap();
+    world.exchange();
     leave_strangers_in(&world.staging);
     // Somebody has made another one of that name meanwhile.
     std::fs::write(world.target.join("knowledge_graph.sqlite3"), "newer").unwrap();

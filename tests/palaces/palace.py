@@ -227,10 +227,12 @@ for name in ("make", "odd", "write", "bulk"):
     command.add_argument("--churn", type=int, default=0)
     command.add_argument("--seed", default="palace")
     command.add_argument("--seconds", type=float, default=5)
+    command.add_argument("--width", type=int, default=DIMENSION)
 command = commands.add_parser("dump")
 command.add_argument("palace")
 command.add_argument("out")
 arguments = parser.parse_args()
+DIMENSION = getattr(arguments, "width", DIMENSION)
 {"make": make, "odd": odd, "dump": dump, "write": write, "bulk": bulk}[arguments.command](arguments)
 
 from mempalace.backends import reset_backends  # noqa: E402

@@ -1,21 +1,11 @@
 use super::{Store, migrate, migration};
-use crate::kill::kill_at;
-use palanquin_engine::journal::{Journal, SqliteJournal};
-use palanquin_engine::link::Plan;
+use crate::kill::{kill_at, plan_to};
 use palanquin_tests::{Program, Scratch};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::path::Path;
 use std::time::Instant;
 
 const SEED: u64 = 20_261_126;
-
-/// The plan of the link to that target, if it has got one stored.
-fn plan_to(state: &Path, target: &str) -> Option<Plan> {
-    let journal = SqliteJournal::open(state).unwrap();
-    let links = tokio::runtime::Runtime::new().unwrap().block_on(journal.links()).unwrap();
-    links.into_iter().find(|link| link.spec.target == target)?.plan
-}
 
 #[test]
 fn a_copy_between_any_two_stores_that_is_killed_is_completed_by_the_same_command() {
@@ -39,9 +29,9 @@ fn a_copy_between_any_two_stores_that_is_killed_is_completed_by_the_same_command
             let moment = whole.mul_f64(rng.random_range(0.05..0.95));
             let target = to.address(&scratch, &format!("target-{}-{}", from.name(), to.name()));
             struck += u32::from(kill_at(moment, migration(&source, &target, &state)));
-            let planned = plan_to(&state, &target);
+            let planned = plan_to(&target, &state);
             let run = migration(&source, &target, &state).run();
-            assert!(planned.is_none() || planned == plan_to(&state, &target), "{of}: planned anew");
+            assert!(planned.is_none() || planned == plan_to(&target, &state), "{of}: planned anew");
             // A copy that had ended before it could be killed is refused the second time.
             let ended_before = run.code == Some(3) && run.stdout.contains("the finished copy of this very link");
             assert!(run.code == Some(0) || ended_before, "{of} at {moment:?}: {}{}", run.stdout, run.stderr);
