@@ -6,6 +6,7 @@ mod chroma_feed;
 mod chroma_filters;
 mod chroma_flush;
 mod chroma_freeze;
+mod chroma_restarts;
 mod chroma_server;
 mod chroma_settings;
 mod chroma_tls;
