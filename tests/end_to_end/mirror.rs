@@ -1,6 +1,6 @@
 //! `mirror` and `freeze` on a palace that the real MemPalace writes to.
 
-use palanquin_tests::{Program, ReadRow, Scratch, python, read_lance};
+use palanquin_tests::{Program, ReadRow, Scratch, copy_folder, python, read_lance};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -15,7 +15,7 @@ fn mirror(source: &Path, target: &Path, state: &Path) -> (Child, Receiver<String
 }
 
 /// Reads the mirror's lines until one of its links is as wanted.
-fn wait_until(lines: &Receiver<String>, wanted: impl Fn(&Value) -> bool) {
+fn wait_until(lines: &Receiver<String>, mut wanted: impl FnMut(&Value) -> bool) {
     loop {
         let line = lines.recv_timeout(PATIENCE).expect("the mirror goes on");
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -69,6 +69,34 @@ fn a_live_palace_is_followed_to_the_last_change_across_an_interruption() {
         assert!(vectors.map(|(one, other)| (one - other).abs()).all(|apart| apart <= 1e-6), "{}", copied.id);
         assert_eq!(ReadRow { embedding: None, ..followed }, ReadRow { embedding: None, ..copied });
     }
+}
+
+#[test]
+fn a_palace_that_was_replaced_by_a_restored_backup_is_compared_as_a_whole_and_followed_on() {
+    let scratch = Scratch::new();
+    let (source, target, state) = (scratch.palace(), scratch.path("mirror"), scratch.path("state"));
+    let backup = scratch.path("backup");
+    copy_folder(&source, &backup);
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let caught_up = |lines: &Receiver<String>, since: i64| {
+        wait_until(lines, |link| {
+            link["lag"]["rows"] == 0 && link["lag"]["measured_at_ms"].as_i64().is_some_and(|at| at > since)
+        });
+    };
+    let (following, lines) = mirror(&source, &target, &state);
+    caught_up(&lines, 0);
+    let later =
+        python().arg("make").arg(&source).args(["--rows", "40", "--seed", "later"]).stdout(Stdio::null()).status();
+    assert!(later.unwrap().success(), "the writer failed");
+    caught_up(&lines, now() + 1_000);
+    assert_eq!(read_lance(&target).len(), 2_492);
+    std::fs::rename(&source, scratch.path("spoilt")).unwrap();
+    std::fs::rename(&backup, &source).unwrap();
+    // Told as what it is, and made good: rows that only the spoilt palace had are gone.
+    // Forty rows came and forty went.
+    wait_until(&lines, |link| link["changes_applied"] == 80 && link["lag"]["rows"] == 0);
+    end(following);
+    assert_eq!(read_lance(&target).len(), 2_452);
 }
 
 #[test]
