@@ -1,3 +1,4 @@
+use super::counts::{Counts, Of};
 use crate::catalog::{Entry, Segments};
 use crate::connection::{Database, sqlite};
 use crate::layout::files::{DATA, PICKLE, SegmentFolder, Stamps};
@@ -74,9 +75,11 @@ impl Figures {
         connection: &Connection,
         entry: &Entry,
         segments: &Segments,
+        counts: &mut Counts,
     ) -> Result<Self> {
         let folder = SegmentFolder::new(database.folder(), segments.vector_folder);
-        let about = count_about(connection, &segments.metadata)?;
+        let count = || count_about(connection, &segments.metadata);
+        let about = counts.of(connection, Of::Tables, &segments.metadata, count)?;
         let ids = if about <= EXACT_ROWS { IdMap::read(&folder) } else { None };
         let lock = connection.unchecked_transaction().map_err(sqlite)?;
         let vector = max_seq_id(&lock, &segments.vector)?;

@@ -1,3 +1,4 @@
+use super::counts::Counts;
 use super::figures::{Figures, REACHABLE};
 use crate::catalog::{self, Entry};
 use crate::connection::{DATABASE, Database, sqlite};
@@ -10,13 +11,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The directory's condition in Chroma's terms.
-pub(super) fn state(database: &Database, connection: &Connection) -> Result<MaintenanceState> {
+pub(super) fn state(database: &Database, connection: &Connection, counts: &mut Counts) -> Result<MaintenanceState> {
     let queue = queue_by_collection(connection)?;
     let mut collections = serde_json::Map::new();
     for entry in catalog::entries(connection)? {
         let queued = queue.get(&entry.id).copied().unwrap_or_default();
         let name = entry.name.clone();
-        collections.insert(name, of_collection(database, connection, entry, queued)?);
+        collections.insert(name, of_collection(database, connection, entry, queued, counts)?);
     }
     let holder = std::env::home_dir().and_then(|home| writer_lock::holder(&home, database.folder()));
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite);
@@ -56,7 +57,13 @@ fn queue_by_collection(connection: &Connection) -> Result<BTreeMap<String, Queue
     queued.map_err(sqlite)?.collect::<rusqlite::Result<_>>().map_err(sqlite)
 }
 
-fn of_collection(database: &Database, connection: &Connection, entry: Entry, queued: Queued) -> Result<Value> {
+fn of_collection(
+    database: &Database,
+    connection: &Connection,
+    entry: Entry,
+    queued: Queued,
+    counts: &mut Counts,
+) -> Result<Value> {
     let mut state = json!({
         "dimension": entry.dimension,
         "metric": entry.metric,
@@ -66,7 +73,7 @@ fn of_collection(database: &Database, connection: &Connection, entry: Entry, que
         "sync_threshold_is_reachable": entry.sync_threshold <= REACHABLE,
     });
     let Ok(segments) = entry.segments() else { return Ok(state) };
-    let figures = Figures::read(database, connection, &entry, &segments)?;
+    let figures = Figures::read(database, connection, &entry, &segments, counts)?;
     if let Value::Object(map) = &mut state {
         map.extend(figures.state().map(|(key, value)| (key.to_owned(), value)));
     }

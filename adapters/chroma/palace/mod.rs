@@ -4,6 +4,7 @@
 mod backend;
 mod blocking;
 mod collection;
+mod counts;
 mod figures;
 mod health;
 mod maintenance;

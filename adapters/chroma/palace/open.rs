@@ -1,5 +1,6 @@
 use super::blocking::{blocking, unlocked};
 use super::collection::ChromaCollection;
+use super::counts::{Counts, Of};
 use super::{health, maintenance};
 use crate::catalog::{self, Entry};
 use crate::connection::{Database, sqlite};
@@ -19,9 +20,15 @@ use std::sync::{Arc, Mutex};
 /// An open Chroma directory: one connection for its system tables, one per collection.
 pub(super) struct ChromaPalace {
     database: Database,
-    connection: Arc<Mutex<Connection>>,
+    held: Arc<Mutex<Held>>,
     memories: Memories,
     salvaging: bool,
+}
+
+/// The palace's own connection, and what was counted by it.
+struct Held {
+    connection: Connection,
+    counts: Counts,
 }
 
 impl ChromaPalace {
@@ -34,24 +41,25 @@ impl ChromaPalace {
             Ok(connection)
         });
         let connection = opened.map_err(|error| error.in_palace(database.palace()))?;
-        Ok(Self { database, connection: Arc::new(Mutex::new(connection)), memories, salvaging })
+        let held = Held { connection, counts: Counts::default() };
+        Ok(Self { database, held: Arc::new(Mutex::new(held)), memories, salvaging })
     }
 
     /// Runs `work` on the palace's own connection; it takes the shared lock itself, for as short as it can.
     async fn connected<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Database, &Connection) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Database, &Connection, &mut Counts) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let database = self.database.clone();
-        blocking(&self.connection, move |connection| {
-            let worked = database.check_same_file().and_then(|()| work(&database, connection));
+        blocking(&self.held, move |Held { connection, counts }| {
+            let worked = database.check_same_file().and_then(|()| work(&database, connection, counts));
             worked.map_err(|error| error.in_palace(database.palace()))
         })
         .await
     }
 
     async fn entries(&self) -> Result<Vec<Entry>> {
-        self.connected(|_, connection| catalog::entries(connection)).await
+        self.connected(|_, connection, _| catalog::entries(connection)).await
     }
 
     fn read_only<T>(&self, what: &str) -> Result<T> {
@@ -60,17 +68,16 @@ impl ChromaPalace {
     }
 }
 
-/// What can be told of a collection; its rows are counted under a lock of their own.
-pub(super) fn info(database: &Database, entry: Entry) -> Result<CollectionInfo> {
-    let rows = match (&entry.metadata_segment, &entry.vector_segment) {
+/// A collection's rows, counted under locks of their own.
+fn rows_of(database: &Database, entry: &Entry) -> Result<u64> {
+    match (&entry.metadata_segment, &entry.vector_segment) {
         (Some(_), Some(_)) => {
             let counted = Session::new(database.clone(), entry.clone()).and_then(|session| range::count(&session));
-            counted.map_err(|error| error.in_palace(database.palace()).in_collection(&entry.name))?
+            counted.map_err(|error| error.in_collection(&entry.name))
         }
         // Reading it will fail; being listed beside others must not.
-        _ => 0,
-    };
-    Ok(info_with(database, entry, rows))
+        _ => Ok(0),
+    }
 }
 
 /// What can be told of a collection whose rows were counted.
@@ -89,9 +96,16 @@ pub(super) fn info_with(database: &Database, entry: Entry, rows: u64) -> Collect
 #[async_trait]
 impl Palace for ChromaPalace {
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {
-        let entries = self.entries().await?;
-        let database = self.database.clone();
-        unlocked(move || entries.into_iter().map(|entry| info(&database, entry)).collect()).await
+        self.connected(|database, connection, counts| {
+            let entries = catalog::entries(connection)?;
+            let info = |entry: Entry| {
+                let id = entry.id.clone();
+                let rows = counts.of(connection, Of::Collection, &id, || rows_of(database, &entry))?;
+                Ok(info_with(database, entry, rows))
+            };
+            entries.into_iter().map(info).collect()
+        })
+        .await
     }
 
     async fn collection(&self, name: &str) -> Result<Arc<dyn Collection>> {

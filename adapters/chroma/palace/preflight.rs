@@ -1,3 +1,4 @@
+use super::counts::Counts;
 use super::health;
 use crate::catalog;
 use crate::connection::Database;
@@ -36,7 +37,7 @@ pub(super) fn checks(
     };
     checks.push(Check::passes("version", "its tables are Chroma's, of a version that is known (chromadb 0.5 to 1.5)"));
     checks.push(writers(holder, purpose));
-    match health::findings(&database, &connection) {
+    match health::findings(&database, &connection, &mut Counts::default()) {
         Ok(findings) => checks.extend(conditions(&database, &findings, salvaging)),
         Err(error) => checks.push(refused(&error)),
     }

@@ -7,6 +7,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use super::counts::Counts;
 use super::figures::Figures;
 use crate::catalog;
 use crate::connection::Database;
@@ -14,13 +15,13 @@ use palanquin_engine::contract::{Finding, Result, Severity};
 use rusqlite::Connection;
 
 /// All findings. No vector is read, and no table of many columns whole.
-pub(super) fn findings(database: &Database, connection: &Connection) -> Result<Vec<Finding>> {
+pub(super) fn findings(database: &Database, connection: &Connection, counts: &mut Counts) -> Result<Vec<Finding>> {
     let mut findings = beside::findings(database);
     findings.extend(tables::findings(connection)?);
     for entry in catalog::entries(connection)? {
         match entry.segments() {
             Ok(segments) => {
-                let figures = Figures::read(database, connection, &entry, &segments)?;
+                let figures = Figures::read(database, connection, &entry, &segments, counts)?;
                 findings.extend(index::findings(&entry, &figures));
                 findings.extend(tables::sequence(connection, &entry, &figures)?);
             }
