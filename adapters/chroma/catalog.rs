@@ -61,7 +61,10 @@ impl Entry {
     }
 }
 
-/// Every collection MemPalace can see: those of the default tenant's default database.
+/// The collection in which a server's palace keeps its migration log; it is in no list of a palace's collections.
+pub(crate) const MIGRATION_LOG: &str = "palanquin_migration_log";
+
+/// Every collection MemPalace can see, those of the default tenant's default database, but for the migration log.
 pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
     let [configuration, schema] =
         ["config_json_str", "schema_str"].map(|column| column_or_null(connection, "collections", column));
@@ -75,7 +78,8 @@ pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
                 (SELECT str_value FROM collection_metadata WHERE collection_id = c.id AND key = '{INCARNATION}'),
                 (SELECT int_value FROM collection_metadata WHERE collection_id = c.id AND key = '{DIMENSION}')
          FROM collections c JOIN databases d ON d.id = c.database_id
-         WHERE d.name = 'default_database' AND d.tenant_id = 'default_tenant' ORDER BY c.name",
+         WHERE d.name = 'default_database' AND d.tenant_id = 'default_tenant' AND c.name <> '{MIGRATION_LOG}'
+         ORDER BY c.name",
         schema?, configuration?
     );
     let mut statement = connection.prepare(&sql).map_err(sqlite)?;
@@ -113,6 +117,19 @@ fn metadata(connection: &Connection, collection: &str) -> Result<Map<String, Val
         metadata.insert(row.get(0).map_err(sqlite)?, value);
     }
     Ok(metadata)
+}
+
+/// The documents of the migration log that a server has left, as they were added.
+pub(crate) fn logged_by_server(connection: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT m.string_value FROM collections c JOIN databases d ON d.id = c.database_id
+               JOIN segments s ON s.collection = c.id AND s.scope = 'METADATA'
+               JOIN embeddings e ON e.segment_id = s.id
+               JOIN embedding_metadata m ON m.id = e.id AND m.key = 'chroma:document'
+               WHERE d.name = 'default_database' AND d.tenant_id = 'default_tenant' AND c.name = ?1
+                 AND m.string_value IS NOT NULL ORDER BY e.id";
+    let mut statement = connection.prepare(sql).map_err(sqlite)?;
+    let documents = statement.query_map([MIGRATION_LOG], |row| row.get(0)).map_err(sqlite)?;
+    documents.collect::<rusqlite::Result<_>>().map_err(sqlite)
 }
 
 /// How many collections are in databases that MemPalace does not look into.

@@ -191,7 +191,8 @@ impl Configuration {
     fn on_chroma_server(&self, name: &str, entry: &PalaceEntry) -> Result<Place, ConfigurationError> {
         let mut text = format!("chroma+{}", self.option(entry, "url").unwrap_or_default().trim_end_matches('/'));
         let tenant = entry.namespace.as_deref().or_else(|| self.option(entry, "tenant"));
-        for (key, value) in [("tenant", tenant), ("database", self.option(entry, "database"))] {
+        let database = entry.id.as_deref().or_else(|| self.option(entry, "database"));
+        for (key, value) in [("tenant", tenant), ("database", database)] {
             if let Some(value) = value {
                 let mark = if text.contains('?') { '&' } else { '?' };
                 let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();

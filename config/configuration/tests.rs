@@ -194,3 +194,15 @@ fn a_databases_address_comes_from_the_environment_where_the_file_has_none() {
     }
     assert_eq!(with("UNSET").to_string(), "postgresql:///?palace=work");
 }
+
+#[test]
+fn a_palace_on_a_chroma_server_is_a_database_of_a_tenant() {
+    let text = "[backends.team]\ntype = \"chroma\"\nurl = \"https://chroma.example.org/\"\ntenant = \"ann\"\n\
+                [palaces.usual]\nbackend = \"team\"\n\
+                [palaces.work]\nbackend = \"team\"\nid = \"work notes\"\nnamespace = \"bob\"\n";
+    let configuration = read("config.toml", text).unwrap();
+    let address = |name: &str| find(&configuration, name).address.to_string();
+    assert_eq!(address("work"), "chroma+https://chroma.example.org?tenant=bob&database=work+notes");
+    assert!(address("usual").starts_with("chroma+https://chroma.example.org?tenant=ann"), "{}", address("usual"));
+    assert_says("config.toml", &text.replace("https", "ftp"), &["backends.team.url"]);
+}

@@ -187,3 +187,27 @@ fn a_palace_in_postgres_goes_to_a_chroma_directory() {
     let made = migrate(&postgres, &format!("chroma:{}", target.display()), &state);
     assert_eq!(made.code, Some(0), "{}{}", made.stdout, made.stderr);
 }
+
+#[test]
+fn a_palace_that_a_server_of_its_own_was_written_through_is_read_from_its_directory_without_the_log() {
+    let scratch = Scratch::new();
+    let script = |arguments: &[&str]| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("chroma.sh");
+        let output = Command::new(script).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let (source, state, directory) = (scratch.palace(), scratch.path("state"), text(&scratch.path("own")).to_owned());
+    std::fs::create_dir(&directory).unwrap();
+    let url = script(&["start", &directory]);
+    let made = migrate(text(&source), &format!("chroma+{url}?database=default_database"), &state);
+    script(&["stop", &directory]);
+    assert_eq!(made.code, Some(0), "{}{}", made.stdout, made.stderr);
+    let palace = format!("{directory}/palace");
+    let history = Program::with(["history"]).arg(&palace).run();
+    assert_eq!(history.stdout.matches("  migration\n").count(), 1, "{}{}", history.stdout, history.stderr);
+    let back = scratch.path("back");
+    let returned = migrate(&palace, &format!("lance:{}", back.display()), &state);
+    assert_eq!(returned.code, Some(0), "{}{}", returned.stdout, returned.stderr);
+    assert_near_to_dump(&read_lance(&back));
+}

@@ -42,8 +42,9 @@ const START: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 /// What is waited for a server to end, at most.
 const END: Duration = Duration::from_secs(15);
-/// What is waited for a server that a killed Palanquin has left to end: [`GRACE`], and what ending takes.
-const LEFT: Duration = Duration::from_secs(20);
+/// What is waited for a server that a killed Palanquin has left to end: [`GRACE`], the ten seconds it then has to end in order, and
+/// what a busy machine adds.
+const LEFT: Duration = Duration::from_secs(60);
 /// Another process may take a port between its choice and the start.
 const PORTS: usize = 5;
 /// Of the server's own words, shown where it does not start.

@@ -139,13 +139,16 @@ impl Palace for ChromaPalace {
         })
     }
 
+    /// What the file beside the database has, behind what a server of the palace has left in it.
     async fn migration_log(&self) -> Result<Vec<LogEntry>> {
-        let database = self.database.clone();
-        let read = move || {
-            let log = log_of(database.folder());
-            log.map_err(|error| Error::io("the migration log cannot be read", error).in_palace(database.palace()))
-        };
-        unlocked(read).await
+        self.connected(|database, connection, _| {
+            let left = catalog::logged_by_server(connection)?;
+            let mut log: Vec<LogEntry> = left.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+            let beside = log_of(database.folder());
+            log.extend(beside.map_err(|error| Error::io("the migration log cannot be read", error))?);
+            Ok(log)
+        })
+        .await
     }
 
     async fn maintenance_state(&self) -> Result<MaintenanceState> {

@@ -3,11 +3,10 @@
 
 use super::client::{MOST_IDS, Wanted, Write};
 use super::palace::Addressed;
+pub(super) use crate::catalog::MIGRATION_LOG as COLLECTION;
 use palanquin_engine::contract::{Error, ErrorKind, LogEntry, Result};
 use serde_json::{Map, json};
 
-/// Its collection; it is in no list of a palace's collections.
-pub(super) const COLLECTION: &str = "palanquin_migration_log";
 /// What orders the entries.
 const NUMBER: &str = "number";
 
