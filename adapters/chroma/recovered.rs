@@ -5,7 +5,8 @@ use crate::connection::DATABASE;
 use crate::layout::files::Stamp;
 use palanquin_engine::contract::{Error, ErrorKind, Result};
 use rusqlite::Connection;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tempfile::TempDir;
 
 /// The files SQLite needs to take a database up.
 const FILES: [&str; 3] = ["", "-journal", "-wal"];
+/// How a journal ends that names a file of a transaction over several databases.
+const SUPER_JOURNAL: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Attempts to copy files nobody writes to meanwhile; two seconds at least.
 const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -50,6 +53,7 @@ impl Recovered {
             copy(palace, folder.path())?;
             if stamps == self::stamps(palace)? && stamps.iter().flatten().all(Stamp::settled) {
                 let recovered = Self { folder, reason, stamps };
+                recovered.check_journal()?;
                 recovered.take_up()?;
                 tracing::info!(?reason, "a palace is read from a private copy of its database");
                 return Ok(recovered);
@@ -82,6 +86,30 @@ impl Recovered {
         Err(Error::new(ErrorKind::BackendClosed, detail))
     }
 
+    /// Refuses a journal that names a file of a transaction over several databases: SQLite would look at that file and remove
+    /// it, wherever it is. Chroma has one database.
+    fn check_journal(&self) -> Result<()> {
+        let journal = self.database().with_file_name(format!("{DATABASE}-journal"));
+        let failed = |error| Error::io("the copied journal cannot be read", error);
+        let mut end = [0; SUPER_JOURNAL.len()];
+        match File::open(&journal) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => {
+                let mut file = opened.map_err(failed)?;
+                let length = file.metadata().map_err(failed)?.len();
+                if length >= end.len() as u64 {
+                    file.seek(SeekFrom::End(-(end.len() as i64))).map_err(failed)?;
+                    file.read_exact(&mut end).map_err(failed)?;
+                }
+            }
+        }
+        if end != SUPER_JOURNAL {
+            return Ok(());
+        }
+        let detail = format!("{DATABASE}-journal is of a write to several databases, which Chroma does not make");
+        Err(Error::new(ErrorKind::UnsupportedFormat, detail))
+    }
+
     /// Rolls the interrupted write back, or takes over what is in the log.
     fn take_up(&self) -> Result<()> {
         let open = || {
@@ -106,6 +134,10 @@ fn copy(palace: &Path, folder: &Path) -> Result<()> {
     for end in FILES {
         let name = format!("{DATABASE}{end}");
         let (from, to) = (palace.join(&name), folder.join(&name));
+        // Opening a pipe would wait for whoever fills it.
+        if from.metadata().is_ok_and(|meta| !meta.is_file()) {
+            return Err(Error::new(ErrorKind::NotAPalace, format!("{name} is not a regular file")));
+        }
         match std::fs::copy(&from, &to) {
             Ok(_) => {
                 // A read-only file is copied as one.

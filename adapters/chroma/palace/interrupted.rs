@@ -133,3 +133,25 @@ fn a_private_copy_is_for_its_user_alone_and_goes_with_its_last_handle() {
     drop(copy);
     assert!(!folder.exists());
 }
+
+#[tokio::test]
+async fn a_journal_that_names_another_file_is_refused_and_that_file_left_alone() {
+    let crashed = crash(&in_the_middle_of_a_write());
+    let other = crashed.path().join("other");
+    std::fs::write(&other, "mine").unwrap();
+    let name = other.to_str().unwrap().as_bytes();
+    // As SQLite ends a journal of a transaction over several databases: a page number, the name, its length, its sum, a mark.
+    let lock_page = (1_u32 << 30) / 4096 + 1;
+    let sum = name.iter().fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+    let mark = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let length = name.len() as u32;
+    let end =
+        [&lock_page.to_be_bytes()[..], name, &length.to_be_bytes()[..], &sum.to_be_bytes()[..], &mark[..]].concat();
+    let journal = crashed.path().join("chroma.sqlite3-journal");
+    let bytes = [std::fs::read(&journal).unwrap(), end].concat();
+    std::fs::write(&journal, bytes).unwrap();
+    age(&journal);
+    let opened = ChromaBackend::new().open(&PalaceRef::local(crashed.path()), OpenMode::Read.into()).await;
+    assert_eq!(opened.err().unwrap().kind(), ErrorKind::UnsupportedFormat);
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "mine");
+}
