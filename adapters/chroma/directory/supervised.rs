@@ -1,8 +1,6 @@
 use super::command::{self, Chroma};
-use crate::writer_lock::{Freeze, holder, lock_in};
+use crate::writer_lock::{Freeze, Holder, last_holder, lock_in};
 use palanquin_engine::contract::{Error, ErrorKind, Result};
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
@@ -45,6 +43,8 @@ const END: Duration = Duration::from_secs(15);
 /// What is waited for a server that a killed Palanquin has left to end: [`GRACE`], the ten seconds it then has to end in order, and
 /// what a busy machine adds.
 const LEFT: Duration = Duration::from_secs(60);
+/// What is waited for somebody who lives: a process that was just killed takes a moment to be gone.
+const DYING: Duration = Duration::from_secs(2);
 /// Another process may take a port between its choice and the start.
 const PORTS: usize = 5;
 /// Of the server's own words, shown where it does not start.
@@ -70,7 +70,7 @@ impl Supervised {
         let home = std::env::home_dir().ok_or_else(|| {
             Error::new(ErrorKind::PermissionDenied, "this user has no home directory, where MemPalace's locks are")
         })?;
-        let mut lock = Some(take_lock(&home, folder)?);
+        let mut lock = Some(take_lock(&home, folder, || sleep(LOOK))?);
         let mut failed = Error::new(ErrorKind::Internal, "no server was started");
         for _ in 0..PORTS {
             let Some(held) = lock.take() else { break };
@@ -117,24 +117,21 @@ impl Drop for Supervised {
 
 /// Takes MemPalace's lock. A Palanquin that was killed has left a server, which holds the lock while it writes what is under
 /// way and then ends: it is waited for.
-fn take_lock(home: &Path, folder: &Path) -> Result<Freeze> {
+fn take_lock(home: &Path, folder: &Path, mut wait: impl FnMut()) -> Result<Freeze> {
     let began = Instant::now();
     loop {
         match lock_in(home, folder) {
-            Err(error)
-                if error.kind() == ErrorKind::InUse && began.elapsed() < LEFT && holder_is_gone(home, folder) =>
-            {
-                sleep(LOOK);
+            Err(error) if error.kind() == ErrorKind::InUse && began.elapsed() < patience(last_holder(home, folder)) => {
+                wait();
             }
             taken => return taken,
         }
     }
 }
 
-/// Whether the process that says it holds the lock has ended: what holds it is what that one has left.
-fn holder_is_gone(home: &Path, folder: &Path) -> bool {
-    let pid = holder(home, folder).and_then(|holder| holder.pid).and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
-    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+/// How long whoever took the lock last is waited for.
+fn patience(holder: Option<Holder>) -> Duration {
+    if holder.is_some_and(|holder| holder.is_gone()) { LEFT } else { DYING }
 }
 
 fn begin(chroma: &Chroma, folder: &Path, lock: Freeze) -> Result<Supervised, (Error, Option<Freeze>)> {
@@ -210,4 +207,25 @@ fn read_end(log: &Path) -> Option<String> {
 fn printable(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_a_process_left_when_it_ended_is_waited_for() {
+        let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let left = lock_in(home.path(), folder.path()).unwrap();
+        let mut ended = Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        std::fs::write(left.path(), format!("\0{} palanquin migrate", ended.id())).unwrap();
+        let (mut left, mut waited) = (Some(left), 0);
+        let taken = take_lock(home.path(), folder.path(), || {
+            waited += 1;
+            drop(left.take());
+        });
+        assert_eq!((taken.is_ok(), waited), (true, 1));
+        assert_eq!(patience(last_holder(home.path(), folder.path())), DYING, "it is ours now");
+    }
 }

@@ -8,7 +8,7 @@ mod holder;
 pub(crate) use freeze::freeze_in;
 pub(crate) use freeze::lock_in;
 pub use freeze::{Freeze, freeze};
-pub(crate) use holder::holder;
+pub(crate) use holder::{holder, last_holder};
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
