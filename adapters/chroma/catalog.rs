@@ -1,5 +1,6 @@
 //! Which collections a palace has: their segments, width and metric, as Chroma's system tables tell.
 
+use crate::beside::is_beside;
 use crate::connection::sqlite;
 use crate::server::{DIMENSION, INCARNATION};
 use crate::settings;
@@ -64,7 +65,8 @@ impl Entry {
 /// The collection in which a server's palace keeps its migration log; it is in no list of a palace's collections.
 pub(crate) const MIGRATION_LOG: &str = "palanquin_migration_log";
 
-/// Every collection MemPalace can see, those of the default tenant's default database, but for the migration log.
+/// Every collection MemPalace can see, those of the default tenant's default database, but for the migration log
+/// and what waits to take a palace's place.
 pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
     let [configuration, schema] =
         ["config_json_str", "schema_str"].map(|column| column_or_null(connection, "collections", column));
@@ -87,6 +89,9 @@ pub(crate) fn entries(connection: &Connection) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     while let Some(row) = rows.next().map_err(sqlite)? {
         let mut entry = entry(row)?;
+        if is_beside(&entry.name) {
+            continue;
+        }
         let text = |at: usize| row.get::<_, Option<String>>(at).map_err(sqlite);
         let configuration = index_configuration(text(4)?.as_deref(), text(5)?.as_deref());
         entry.settings = settings::of(&metadata(connection, &entry.id)?, configuration.as_ref());

@@ -9,7 +9,7 @@ use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Check, Descriptor, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Purpose, Result, SpecVersion, token,
+    PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +57,7 @@ impl LanceBackend {
             fidelity: Fidelity::Exact,
             conversions: &[],
             keeps_settings: false,
+            replaces: Replaces::Directory,
             readers: 2,
             writers: 1,
         };

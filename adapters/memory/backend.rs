@@ -3,7 +3,7 @@ use crate::palace::{COMPACT, MemoryPalace, StoredPalace};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Result, SpecVersion, token,
+    PalaceRef, Replaces, Result, SpecVersion, token,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -68,6 +68,7 @@ impl MemoryBackend {
             fidelity: Fidelity::Exact,
             conversions: &[],
             keeps_settings: true,
+            replaces: Replaces::Directory,
             readers: 4,
             writers: 4,
         };

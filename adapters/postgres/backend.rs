@@ -8,7 +8,7 @@ use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, Descriptor, ErrorKind, Fidelity, Metric,
-    OpenMode, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot, SpecVersion, Standing, token,
+    OpenMode, OpenOptions, Palace, PalaceRef, Purpose, Replaces, Result, Slot, SpecVersion, Standing, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -138,6 +138,7 @@ fn descriptor() -> Descriptor {
         fidelity: Fidelity::Exact,
         conversions: &[Conversion::NulInText],
         keeps_settings: false,
+        replaces: Replaces::AtOnce,
         readers: 4,
         writers: 2,
     }

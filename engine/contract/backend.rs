@@ -27,11 +27,24 @@ pub struct Descriptor {
     pub conversions: &'static [Conversion],
     /// Whether a collection is made with the settings of the one it is a copy of.
     pub keeps_settings: bool,
+    /// How one of its palaces takes another's place.
+    pub replaces: Replaces,
     /// Scans of one collection that run faster at the same time than one after the other.
     pub readers: usize,
     /// Batches that one collection takes faster at the same time than one after the other; 1 where writers of one
     /// collection wait for each other.
     pub writers: usize,
+}
+
+/// How a palace takes the place of another of the same store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaces {
+    /// Its directory takes the other's; what is in no directory cannot be replaced.
+    Directory,
+    /// By [`Backend::replace`], in one step.
+    AtOnce,
+    /// By [`Backend::replace`], in several: for moments, whoever looks may see a part of the one and a part of the other.
+    InSteps,
 }
 
 impl Descriptor {
@@ -108,9 +121,12 @@ pub trait Backend: Send + Sync + 'static {
     }
 
     /// Puts one palace in another's place: what was in `target` is gone and `target` holds what `staging` held, which is
-    /// no palace any more. All at once: a crash leaves the one or the other, never a mixture; durable when it returns.
-    /// Handles on either are to be closed before, and opened anew after. The rows are not looked at: that what is in
-    /// `staging` is what should be there was verified before.
+    /// no palace any more. Durable when it returns. Handles on either are to be closed before, and opened anew after. The
+    /// rows are not looked at: that what is in `staging` is what should be there was verified before.
+    ///
+    /// With [`Replaces::AtOnce`] a crash leaves the one or the other. With [`Replaces::InSteps`] what was in `target` is
+    /// kept aside until all of `staging` is in its place, and [`finish_replacing`](Self::finish_replacing) goes on after a
+    /// crash in between.
     ///
     /// Asked again after its answer was lost, it finds no `staging`; whether it was done is told by `target`.
     ///
@@ -122,6 +138,12 @@ pub trait Backend: Send + Sync + 'static {
         let _ = staging;
         let detail = format!("backend {} does not put one palace in another's place", self.descriptor().name);
         Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(target))
+    }
+
+    /// Goes on with a [`replace`](Self::replace) that was cut off between two of its steps; whether there was one.
+    async fn finish_replacing(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<bool> {
+        let _ = (target, staging);
+        Ok(false)
     }
 
     /// What the palace's store keeps of its log for those who follow it, and what that costs; none from a store that

@@ -76,9 +76,14 @@ impl LogEntry {
         Self::new("migration", json!(record))
     }
 
-    /// Rows that had come to differ were copied from the source again, or removed.
-    pub fn repair(source: &str, copied: u64, removed: u64) -> Self {
-        Self::new("repair", json!({"source": source, "copied": copied, "removed": removed}))
+    /// Rows that had come to differ were copied from the source again, or removed. Of a repair that did not come to its end
+    /// it says so; some rows more than it tells may have been written then.
+    pub fn repair(source: &str, copied: u64, removed: u64, finished: bool) -> Self {
+        let mut entry = Self::new("repair", json!({"source": source, "copied": copied, "removed": removed}));
+        if !finished {
+            entry.details.insert("finished".to_owned(), json!(false));
+        }
+        entry
     }
 
     /// The record in an entry of that kind.

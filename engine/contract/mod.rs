@@ -48,7 +48,7 @@ mod selection;
 mod slot;
 mod spec_version;
 
-pub use backend::{Backend, Descriptor, OpenMode, OpenOptions};
+pub use backend::{Backend, Descriptor, OpenMode, OpenOptions, Replaces};
 pub use capability::{Capabilities, CaptureLevel, Fidelity, token};
 pub use change::{Applied, ChangeBatch, Cursor, FeedHead, Patch, WriteMode};
 pub use collection::Collection;

@@ -25,7 +25,7 @@ mod vectors;
 
 pub use compare::{Compared, Comparison, End, Heard, Manner, compare, compare_collection};
 pub use fold::{Differing, Fold};
-pub use repair::{Repaired, repair};
+pub use repair::{Repaired, Wrote, repair};
 pub use report::{CollectionParity, Difference, DifferenceCounts, ParityReport, SampleTaken, VectorDistance, Verdict};
 pub use sample::compare_sample;
 pub use search::{SearchParity, SearchedCollection, Searches, compare_searches, uses_approximate_index};

@@ -21,6 +21,9 @@ pub struct Repaired {
     pub left: u64,
 }
 
+/// What hears of writes.
+pub type Wrote<'a> = &'a (dyn Fn(Repaired) + Send + Sync);
+
 impl Repaired {
     /// Adds up what was done.
     pub fn add(&mut self, other: Self) {
@@ -36,7 +39,7 @@ impl Repaired {
 }
 
 /// Makes differing rows of the target what they are in the source. Rows only the target has are removed if
-/// `delete_extra`. The source is only read.
+/// `delete_extra`. The source is only read. `wrote` hears of each write once it is durable.
 ///
 /// # Errors
 /// The first failure of either end; what was repaired before it stays.
@@ -45,7 +48,7 @@ pub async fn repair(
     manner: Manner,
     differences: &[Difference],
     delete_extra: bool,
-    heard: Heard<'_>,
+    (heard, wrote): (Heard<'_>, Wrote<'_>),
 ) -> Result<Repaired> {
     let mut repaired = Repaired::default();
     let (mut wanted, mut removed, mut several) = (BTreeSet::new(), Vec::new(), Vec::new());
@@ -65,8 +68,8 @@ pub async fn repair(
         }
     }
     // An upsert cannot be relied on to replace two rows by one.
-    delete(compared, several).await?;
-    repaired.removed = delete(compared, removed).await?;
+    delete(compared, several, &|_| {}).await?;
+    repaired.removed = delete(compared, removed, wrote).await?;
     let mut rows = rows_of(&compared.source, &Arc::new(wanted), manner.batch_rows);
     let (mut held, mut held_rows): (Vec<RowBatch>, usize) = (Vec::new(), 0);
     while let Some(batch) = rows.try_next().await? {
@@ -77,28 +80,32 @@ pub async fn repair(
         }
         if held_rows >= COMMIT_ROWS {
             held_rows = 0;
-            repaired.copied += upsert(compared, std::mem::take(&mut held)).await?;
+            repaired.copied += upsert(compared, std::mem::take(&mut held), wrote).await?;
         }
     }
-    repaired.copied += upsert(compared, held).await?;
+    repaired.copied += upsert(compared, held, wrote).await?;
     Ok(repaired)
 }
 
-async fn upsert(compared: &Compared, batches: Vec<RowBatch>) -> Result<u64> {
+async fn upsert(compared: &Compared, batches: Vec<RowBatch>, wrote: Wrote<'_>) -> Result<u64> {
     if batches.is_empty() {
         return Ok(0);
     }
     let broken = |error| Error::new(ErrorKind::Internal, "rows of the source").with_source(error);
     let rows = RowBatch::concat(&batches).map_err(broken)?;
     drop(batches);
-    Ok(compared.target.apply(ChangeBatch::upserts(rows), WriteMode::Upsert).await?.upserted)
+    let copied = compared.target.apply(ChangeBatch::upserts(rows), WriteMode::Upsert).await?.upserted;
+    wrote(Repaired { copied, ..Repaired::default() });
+    Ok(copied)
 }
 
-async fn delete(compared: &Compared, ids: Vec<String>) -> Result<u64> {
+async fn delete(compared: &Compared, ids: Vec<String>, wrote: Wrote<'_>) -> Result<u64> {
     let mut deleted = 0;
     for ids in ids.chunks(COMMIT_ROWS) {
         let batch = ChangeBatch { deletes: ids.to_vec(), ..ChangeBatch::default() };
-        deleted += compared.target.apply(batch, WriteMode::Upsert).await?.deleted;
+        let removed = compared.target.apply(batch, WriteMode::Upsert).await?.deleted;
+        wrote(Repaired { removed, ..Repaired::default() });
+        deleted += removed;
     }
     Ok(deleted)
 }

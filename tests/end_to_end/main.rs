@@ -29,6 +29,7 @@ mod postgres_targets;
 mod real_palace;
 mod receipt;
 mod reference;
+mod replaced;
 mod scan;
 mod sick;
 mod terminal;

@@ -13,6 +13,16 @@ pub(crate) fn palace(name: &str) -> String {
     format!("{server}?palace={name}-{}", std::process::id())
 }
 
+/// What a statement says at the database of that address.
+pub(crate) fn sql(address: &str, statement: &str) -> String {
+    let script = "import psycopg, sys\nwith psycopg.connect(sys.argv[1], autocommit=True) as c:\n \
+                  r = c.execute(sys.argv[2])\n print(r.fetchall() if r.description else '')";
+    let python = std::env::var("PALANQUIN_TEST_PYTHON").expect("run the tests with tests/run");
+    let output = Command::new(python).args(["-c", script, address, statement]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 pub(crate) fn migrate(source: &str, target: &str, state: &Path) -> Finished {
     Program::with(["migrate"]).arg(source).arg(target).arg("--state").arg(state.to_str().unwrap()).run()
 }

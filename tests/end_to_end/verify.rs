@@ -1,5 +1,6 @@
 //! `verify` on every pair of backends: what a target has come to differ in is found to the row, and repaired.
 
+use crate::postgres::sql;
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
     Backend, ChangeBatch, Collection, KeyRange, OpenMode, PalaceRef, ScanOrder, ScanRequest, WriteMode,
@@ -201,6 +202,39 @@ fn a_damaged_copy_in_postgres_and_a_damaged_copy_of_it_are_found_out_and_repaire
     migrate(&database.address, &back.address, &scratch);
     assert_damage_is_found_and_repaired(&database.address, &back, &scratch, 4);
     assert_damage_is_found_and_repaired(source.to_str().unwrap(), &database, &scratch, 5);
+}
+
+#[test]
+fn a_repair_that_fails_in_the_middle_is_in_the_history_as_what_it_did() {
+    let scratch = Scratch::new();
+    let (source, database) = (scratch.palace(), postgres("halfway"));
+    migrate(source.to_str().unwrap(), &database.address, &scratch);
+    let server = std::env::var("PALANQUIN_TEST_POSTGRES").unwrap();
+    let hash = format!("SELECT left(encode(sha256('{}'), 'hex'), 16)", database.palace.id);
+    let prefix = format!("mempalace_{}", sql(&server, &hash).split('\'').nth(1).unwrap());
+    let (closets, drawers) = (format!("{prefix}_mempalace_closets"), format!("{prefix}_mempalace_drawers"));
+    for table in [&closets, &drawers] {
+        sql(&server, &format!("DELETE FROM \"{table}\" WHERE ctid IN (SELECT ctid FROM \"{table}\" LIMIT 7)"));
+    }
+    // Of the two collections, the first one is repaired.
+    let refusal = "CREATE FUNCTION halfway() RETURNS trigger LANGUAGE plpgsql AS \
+                   $$ BEGIN RAISE insufficient_privilege; END $$";
+    sql(&server, refusal);
+    sql(&server, &format!("CREATE TRIGGER halfway BEFORE INSERT ON \"{drawers}\" EXECUTE FUNCTION halfway()"));
+    let failed = verify(source.to_str().unwrap(), &database.address, &scratch, &["--repair"]);
+    assert!(!matches!(failed.code, Some(0 | 5)), "{}{}", failed.stdout, failed.stderr);
+    let repairs = || {
+        let history = Program::with(["history"]).arg(&database.address).arg("--json").run();
+        let log = history.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"].clone());
+        log.filter(|entry| entry["kind"] == "repair").collect::<Vec<_>>()
+    };
+    let [first] = &repairs()[..] else { panic!("{:?}", repairs()) };
+    assert_eq!((&first["copied"], &first["finished"]), (&7.into(), &false.into()), "{first}");
+    sql(&server, &format!("DROP TRIGGER halfway ON \"{drawers}\""));
+    let again = verify(source.to_str().unwrap(), &database.address, &scratch, &["--repair"]);
+    assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
+    let [_, second] = &repairs()[..] else { panic!("{:?}", repairs()) };
+    assert_eq!((&second["copied"], second.get("finished")), (&7.into(), None), "{second}");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 use super::deliver::Delivery;
+use super::difference::{Copied, CopyRows, Difference, Known, difference, digests};
 use super::{Desk, News, Pair};
 use crate::clock::now_ms;
+use async_trait::async_trait;
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    ChangeBatch, Cursor, Error, ErrorKind, KeyRange, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
+    ChangeBatch, Cursor, Error, KeyRange, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
 };
 use palanquin_engine::link::{CollectionPlan, Event};
-use palanquin_engine::rows::{RowBatch, RowBatchBuilder, RowDigest};
 
 /// Makes a target equal to its source by comparing every row, where the feed no longer knows what has changed. Returns
 /// where the feed goes on: what changes under the comparison is replayed from there. Told to stop, it returns `lost`, and
@@ -44,13 +45,17 @@ pub(super) async fn level(
     });
     let request =
         ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: desk.setup.options.batch_rows };
-    let mut there = Digests { batches: target.scan(request.clone()), read: Vec::new().into_iter().peekable() };
+    let mut there =
+        Known::of(Target { batches: target.scan(request.clone()), pair, address: &desk.setup.target.address });
     let mut batches = source.scan(request);
     while let Some(batch) = batches.try_next().await.map_err(at_source)? {
+        desk.setup.limits.pass(&desk.heartbeat, batch.len(), batch.bytes()).await;
         let _held = desk.setup.credit.take(batch.bytes()).await;
         let (batch, as_copied) = delivery.as_copied(batch).map_err(at_source)?;
-        let changes = difference(&batch, &as_copied, &mut there).await.map_err(at_target)?;
-        apply(desk, delivery, collection, pair, changes).await?;
+        let Difference { upserts, missing: deletes, doubled } =
+            difference(batch, as_copied, &mut there).await.map_err(at_source)?;
+        apply(desk, delivery, collection, pair, ChangeBatch { deletes: doubled, ..ChangeBatch::default() }).await?;
+        apply(desk, delivery, collection, pair, ChangeBatch { upserts, deletes, ..ChangeBatch::default() }).await?;
         if desk.is_stopping() {
             return Ok(lost.clone());
         }
@@ -59,18 +64,10 @@ pub(super) async fn level(
     if source.info().await.map_err(at_source)?.incarnation != planned.source_incarnation {
         return Err(expired);
     }
-    loop {
-        let mut deletes = Vec::new();
-        while deletes.len() < desk.setup.options.commit_rows
-            && let Some((id, _)) = there.next().await.map_err(at_target)?
-        {
-            deletes.push(id);
-        }
-        if deletes.is_empty() {
-            return Ok(head.cursor);
-        }
+    while let Some(deletes) = there.rest(desk.setup.options.commit_rows).await? {
         apply(desk, delivery, collection, pair, ChangeBatch { deletes, ..ChangeBatch::default() }).await?;
     }
+    Ok(head.cursor)
 }
 
 async fn apply(desk: &Desk, delivery: &Delivery, collection: usize, pair: &Pair, batch: ChangeBatch) -> Result<()> {
@@ -82,53 +79,21 @@ async fn apply(desk: &Desk, delivery: &Delivery, collection: usize, pair: &Pair,
     Ok(())
 }
 
-/// What the target lacks of a batch, has otherwise than `as_copied`, or has between its rows.
-async fn difference(batch: &RowBatch, as_copied: &RowBatch, there: &mut Digests) -> Result<ChangeBatch> {
-    let broken = |error| Error::new(ErrorKind::Internal, "rows of the source").with_source(error);
-    let mut upserts = RowBatchBuilder::with_capacity(batch.len(), batch.dimension());
-    let mut deletes = Vec::new();
-    let mut lacking = 0;
-    for i in 0..batch.len() {
-        let (one, copied) = (batch.slice(i, 1), as_copied.slice(i, 1));
-        let (Some(row), Some(copied)) = (one.rows().next(), copied.rows().next()) else { continue };
-        while there.peek().await?.is_some_and(|(id, _)| id.as_str() < row.id) {
-            deletes.extend(there.next().await?.map(|(id, _)| id));
-        }
-        let same = match there.peek().await? {
-            Some((id, digest)) if id == row.id => {
-                let same = *digest == RowDigest::of(copied);
-                there.next().await?;
-                same
-            }
-            _ => false,
-        };
-        if !same {
-            upserts.push(row).map_err(broken)?;
-            lacking += 1;
-        }
-    }
-    let upserts = if lacking == 0 { None } else { Some(upserts.finish().map_err(broken)?) };
-    Ok(ChangeBatch { upserts, deletes, ..ChangeBatch::default() })
-}
-
-/// Ids and digests of a scan, in its order.
-struct Digests {
+/// What a scan of the target returns.
+struct Target<'a> {
     batches: RowStream,
-    read: std::iter::Peekable<std::vec::IntoIter<(String, RowDigest)>>,
+    pair: &'a Pair,
+    address: &'a str,
 }
 
-impl Digests {
-    async fn peek(&mut self) -> Result<Option<&(String, RowDigest)>> {
-        while self.read.peek().is_none() {
-            let Some(batch) = self.batches.try_next().await? else { return Ok(None) };
-            let digests: Vec<_> = batch.rows().map(|row| (row.id.to_owned(), RowDigest::of(row))).collect();
-            self.read = digests.into_iter().peekable();
-        }
-        Ok(self.read.peek())
+#[async_trait]
+impl CopyRows for Target<'_> {
+    async fn next_page(&mut self) -> Result<Option<Vec<Copied>>> {
+        let Some(batch) = self.batches.try_next().await? else { return Ok(None) };
+        Ok(Some(digests(batch).await?.into_iter().map(|(id, digest)| (id, Some(digest))).collect()))
     }
 
-    async fn next(&mut self) -> Result<Option<(String, RowDigest)>> {
-        self.peek().await?;
-        Ok(self.read.next())
+    fn named(&self, error: Error) -> Error {
+        error.in_palace(self.address).in_collection(&self.pair.target_name)
     }
 }

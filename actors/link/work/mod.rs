@@ -10,6 +10,7 @@
 mod check;
 mod copy;
 mod deliver;
+mod difference;
 mod follow;
 mod gate;
 mod joined;

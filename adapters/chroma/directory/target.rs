@@ -45,7 +45,7 @@ pub(crate) async fn open(
     let running = blocking(starting).await.map_err(|error| error.in_palace(&named))?;
     let client = Client::new(ServerOptions::of(running.url()));
     let database = Database { tenant: TENANT.to_owned(), name: DATABASE.to_owned() };
-    let palace = ServerPalace::new(Addressed { client, database, shown: shown.clone() }, mode);
+    let palace = ServerPalace::new(Addressed { client, database, beside: None, shown: shown.clone() }, mode);
     let home = Arc::new(Home { folder, shown, synced: Synced::default(), reading, _running: running });
     Ok(Arc::new(DirectoryPalace { palace, home }))
 }

@@ -8,7 +8,7 @@ use crate::writer_lock;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions,
-    Palace, PalaceRef, Purpose, Result, SpecVersion, token,
+    Palace, PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +43,7 @@ impl ChromaBackend {
             fidelity: Fidelity::Ulp,
             conversions: &[],
             keeps_settings: true,
+            replaces: Replaces::Directory,
             readers: 2,
             writers: 1,
         };

@@ -1,10 +1,11 @@
 use super::client::{Client, ServerOptions};
 use super::names::database_of;
 use super::palace::{Addressed, ServerPalace};
+use super::replace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
     Backend, Capabilities, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Purpose, Result, SpecVersion, token,
+    PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ impl ChromaServerBackend {
             fidelity: Fidelity::Ulp,
             conversions: &[],
             keeps_settings: true,
+            replaces: Replaces::InSteps,
             readers: 2,
             // The server writes one batch of a collection after the other.
             writers: 1,
@@ -46,8 +48,8 @@ impl ChromaServerBackend {
     }
 
     fn addressed(&self, palace: &PalaceRef) -> Addressed {
-        let database = database_of(palace, &self.client.options().tenant);
-        Addressed { client: self.client.clone(), shown: palace.to_string(), database }
+        let (database, beside) = database_of(palace, &self.client.options().tenant);
+        Addressed { client: self.client.clone(), shown: palace.to_string(), database, beside }
     }
 }
 
@@ -88,6 +90,16 @@ impl Backend for ChromaServerBackend {
         });
         checks
     }
+
+    async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {
+        let done = replace::replace(&self.addressed(target), &self.addressed(staging)).await;
+        done.map_err(|error| error.in_palace(target))
+    }
+
+    async fn finish_replacing(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<bool> {
+        let done = replace::finish(&self.addressed(target), &self.addressed(staging)).await;
+        done.map_err(|error| error.in_palace(target))
+    }
 }
 
 async fn open(addressed: Addressed, mode: OpenMode) -> Result<ServerPalace> {
@@ -98,6 +110,14 @@ async fn open(addressed: Addressed, mode: OpenMode) -> Result<ServerPalace> {
             return Err(Error::new(ErrorKind::PalaceNotFound, detail));
         }
         client.make_database(&database.tenant, &database.name).await?;
+    }
+    if addressed.beside.is_some() {
+        if mode == OpenMode::Create {
+            replace::prepare(&addressed).await?;
+        } else if !replace::is_there(&addressed).await? {
+            let detail = format!("database {} has no copy of this name", database.name);
+            return Err(Error::new(ErrorKind::PalaceNotFound, detail));
+        }
     }
     Ok(ServerPalace::new(addressed, mode))
 }

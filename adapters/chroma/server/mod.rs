@@ -2,6 +2,7 @@
 //!
 //! * `backend`, `palace`, `collection`: the engine's contract. A palace is a database of a tenant; `names` says which.
 //! * `client`: requests and answers, credentials, TLS, what is tried again and what a failure means.
+//! * `replace`: a copy that takes a palace's place, collection by collection.
 //! * `settings`: what Chroma, MemPalace and we keep in a collection's own metadata; `log`: the migration log.
 //! * `read`: ids first, then rows by lists of ids: an offset would pass over rows where others are deleted.
 //! * `write`: what a server can hold, what differs from what is there, and that alone is sent.
@@ -13,6 +14,7 @@ mod log;
 mod names;
 mod palace;
 mod read;
+mod replace;
 mod settings;
 mod write;
 

@@ -1,4 +1,5 @@
 use super::client::Database;
+use crate::beside::Beside;
 use palanquin_engine::contract::PalaceRef;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -10,10 +11,14 @@ const DERIVED: &str = "palanquin-";
 const DIGITS: usize = 32;
 
 /// The database of a palace: its namespace is the tenant, its id the database. What cannot be a name there is replaced
-/// by one made of its digest, and so is what looks like one: no two palaces share a database.
-pub(super) fn database_of(palace: &PalaceRef, tenant: &str) -> Database {
+/// by one made of its digest, and so is what looks like one: no two palaces share a database, but for one that is to take
+/// the other's place.
+pub(super) fn database_of(palace: &PalaceRef, tenant: &str) -> (Database, Option<Beside>) {
     let tenant = palace.namespace.as_deref().map_or_else(|| tenant.to_owned(), name_for);
-    Database { tenant, name: name_for(&palace.id) }
+    match Beside::of(&palace.id) {
+        Some((id, beside)) => (Database { tenant, name: name_for(id) }, Some(beside)),
+        None => (Database { tenant, name: name_for(&palace.id) }, None),
+    }
 }
 
 fn name_for(text: &str) -> String {
@@ -68,9 +73,11 @@ mod tests {
             local_path: None,
             namespace: namespace.map(str::to_owned),
         };
-        let of = |palace: PalaceRef| database_of(&palace, "default_tenant");
+        let of = |palace: PalaceRef| database_of(&palace, "default_tenant").0;
         assert_eq!(of(palace("one", None)), Database { tenant: "default_tenant".into(), name: "one".into() });
         assert_eq!(of(palace("one", Some("acme"))), Database { tenant: "acme".into(), name: "one".into() });
         assert_ne!(of(palace("a-b", Some("ccc"))), of(palace("a", Some("b-ccc"))));
+        let (database, beside) = database_of(&palace("one.palanquin-new-0123456789ab", None), "default_tenant");
+        assert_eq!((database, beside.is_some()), (of(palace("one", None)), true));
     }
 }

@@ -2,15 +2,19 @@ use super::client::{Client, Database, Described, Place};
 use super::collection::ServerCollection;
 use super::names::is_name;
 use super::{log, settings};
+use crate::beside::{Beside, is_beside, is_old};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, Error, ErrorKind, Health, LogEntry,
-    MaintenanceState, OpenMode, Palace, Result,
+    Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, Error, ErrorKind, Finding, Health,
+    LogEntry, MaintenanceState, OpenMode, Palace, Result, Severity,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
+/// What a collection is called.
+const NAMES: &str = "a Chroma server takes collection names of 3 to 512 letters, digits, '.', '_' and '-' that begin and end \
+                     with a letter or digit, have no two full stops in a row, and are no IP address";
 /// Widest vectors that are written; a collection's width is a number of 32 bits, and each write must fit into a body.
 const WIDEST: u32 = 65_536;
 /// Collections asked for their rows at a time.
@@ -21,6 +25,8 @@ const COUNTED_AT_ONCE: usize = 4;
 pub(crate) struct Addressed {
     pub(crate) client: Client,
     pub(crate) database: Database,
+    /// Which copy it is, of a palace that shares the database with the one whose place it is to take.
+    pub(crate) beside: Option<Beside>,
     /// The palace as its user calls it.
     pub(crate) shown: String,
 }
@@ -31,9 +37,47 @@ impl Addressed {
         error.in_palace(&self.shown).in_collection(collection)
     }
 
-    pub(super) async fn find(&self, name: &str) -> Result<Option<Described>> {
+    /// What a collection of this palace is called in the database; `None` if it cannot be.
+    pub(super) fn name_in_database(&self, name: &str) -> Option<String> {
+        let whole = match &self.beside {
+            Some(beside) => beside.name_of(name),
+            None if is_beside(name) => return None,
+            None => name.to_owned(),
+        };
         // Names a server never takes may still mean another path to it.
-        if !is_name(name) { Ok(None) } else { self.client.collection(&self.database, name).await }
+        (is_name(name) && is_name(&whole)).then_some(whole)
+    }
+
+    /// The collection as one of this palace, by its name in it; `None` if it is none.
+    fn own(&self, mut described: Described) -> Option<Described> {
+        match &self.beside {
+            Some(beside) => described.name = beside.collection(&described.name)?.to_owned(),
+            None if is_beside(&described.name) => return None,
+            None => {}
+        }
+        Some(described)
+    }
+
+    pub(super) async fn find(&self, name: &str) -> Result<Option<Described>> {
+        let Some(whole) = self.name_in_database(name) else { return Ok(None) };
+        Ok(self.client.collection(&self.database, &whole).await?.and_then(|described| self.own(described)))
+    }
+
+    /// Makes a collection; `None` if one of that name is there.
+    pub(super) async fn make(&self, name: &str, metadata: &Map<String, Value>) -> Result<Option<Described>> {
+        let unfit = || Error::new(ErrorKind::InvalidRequest, NAMES);
+        let whole = self.name_in_database(name).ok_or_else(unfit)?;
+        let made = self.client.make_collection(&self.database, &whole, metadata).await?;
+        Ok(made.and_then(|described| self.own(described)))
+    }
+
+    /// Every collection of the palace but its migration log, by name.
+    pub(super) async fn listed(&self) -> Result<Vec<Described>> {
+        let listed = self.client.collections(&self.database).await?;
+        let mut listed: Vec<_> = listed.into_iter().filter_map(|described| self.own(described)).collect();
+        listed.retain(|described| described.name != log::COLLECTION);
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listed)
     }
 
     pub(super) fn place(&self, described: &Described) -> Place {
@@ -65,20 +109,14 @@ impl ServerPalace {
     }
 
     async fn listed(&self) -> Result<Vec<Described>> {
-        let listed = self.addressed.client.collections(&self.addressed.database).await;
-        let mut listed = listed.map_err(|error| error.in_palace(&self.addressed.shown))?;
-        listed.retain(|described| described.name != log::COLLECTION);
-        listed.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(listed)
+        self.addressed.listed().await.map_err(|error| error.in_palace(&self.addressed.shown))
     }
 
     async fn make(&self, spec: &CollectionSpec) -> Result<ServerCollection> {
         self.check_writable()?;
         let fail = |kind, detail: String| Err(Error::new(kind, detail));
-        if !is_name(&spec.name) || spec.name == log::COLLECTION {
-            let detail = "a Chroma server takes collection names of 3 to 512 letters, digits, '.', '_' and '-' that \
-                          begin and end with a letter or digit, have no two full stops in a row, and are no IP address";
-            return fail(ErrorKind::InvalidRequest, detail.to_owned());
+        if self.addressed.name_in_database(&spec.name).is_none() || spec.name == log::COLLECTION {
+            return fail(ErrorKind::InvalidRequest, NAMES.to_owned());
         }
         if spec.dimension > WIDEST {
             let detail = format!("vectors of {} components; up to {WIDEST} are written", spec.dimension);
@@ -88,8 +126,7 @@ impl ServerPalace {
             Some(there) => there,
             None => {
                 let metadata = settings::new(spec);
-                let (client, database) = (&self.addressed.client, &self.addressed.database);
-                match client.make_collection(database, &spec.name, &metadata).await? {
+                match self.addressed.make(&spec.name, &metadata).await? {
                     Some(made) => made,
                     // Made by another just now, or by a request whose answer was lost.
                     None => self.addressed.find(&spec.name).await?.ok_or_else(|| {
@@ -109,6 +146,19 @@ impl ServerPalace {
             _ => Ok(self.opened(there)),
         }
     }
+}
+
+/// What is said where collections were set aside and are there still.
+fn interrupted(old: usize) -> Option<Finding> {
+    (old > 0).then(|| Finding {
+        severity: Severity::Warning,
+        name: "replacement_interrupted".to_owned(),
+        summary: format!(
+            "{old} collections of the palace that is replaced are still set aside (palanquin-old-…): unless a \
+             migrate --overwrite runs just now, give the same command again, which goes on with it"
+        ),
+        rows: Vec::new(),
+    })
 }
 
 #[async_trait]
@@ -136,8 +186,15 @@ impl Palace for ServerPalace {
     }
 
     async fn health(&self) -> Health {
-        match self.addressed.client.heartbeat().await {
-            Ok(()) => Health::healthy(),
+        let looked = async {
+            self.addressed.client.heartbeat().await?;
+            self.addressed.client.collections(&self.addressed.database).await
+        };
+        match looked.await {
+            Ok(listed) => {
+                let old = listed.iter().filter(|described| is_old(&described.name)).count();
+                Health { findings: interrupted(old).into_iter().collect(), ..Health::healthy() }
+            }
             Err(error) => {
                 Health { condition: Condition::Unavailable, reason: Some(error.what()), findings: Vec::new() }
             }
@@ -146,7 +203,7 @@ impl Palace for ServerPalace {
 
     async fn maintenance_state(&self) -> Result<MaintenanceState> {
         let client = &self.addressed.client;
-        let mut collections = serde_json::Map::new();
+        let mut collections = Map::new();
         for described in self.listed().await? {
             let mut settings = described.metadata.clone().unwrap_or_default();
             settings.retain(|key, _| key.starts_with("hnsw:"));
@@ -158,7 +215,7 @@ impl Palace for ServerPalace {
         Ok(MaintenanceState::from([
             ("api_version".to_owned(), json!(version)),
             ("rows_at_once".to_owned(), json!(client.rows_at_once().await)),
-            ("collections".to_owned(), serde_json::Value::Object(collections)),
+            ("collections".to_owned(), Value::Object(collections)),
         ]))
     }
 

@@ -5,6 +5,7 @@ use palanquin_engine::parity::{Difference, Repaired, Verdict, repair};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 /// Changes one thing about a row; the field it is in.
 fn change(content: &mut Content, stream: &mut StdRng) -> &'static str {
@@ -99,10 +100,12 @@ async fn any_damage_is_found_to_the_row_and_field_and_repair_makes_the_target_eq
         assert_eq!(parity.source_digest == parity.target_digest, expected.is_empty(), "seed {seed}");
 
         let compared_pair = pair(&left, &right);
-        let done = repair(&compared_pair, MANNER, comparison.differences(), true, &|_, _| {}).await.unwrap();
+        let written = Mutex::new(Repaired::default());
+        let wrote = |more| written.lock().unwrap().add(more);
+        let done = repair(&compared_pair, MANNER, comparison.differences(), true, (&|_, _| {}, &wrote)).await.unwrap();
         let extra = expected.len() - unequal;
         let wanted = Repaired { copied: unequal as u64, removed: extra as u64, left: 0 };
-        assert_eq!(done, wanted, "seed {seed}");
+        assert_eq!((done, written.into_inner().unwrap()), (wanted, wanted), "seed {seed}");
         let ids: BTreeSet<String> = expected.iter().map(|difference| difference.id().to_owned()).collect();
         comparison.compare_again(&compared_pair, MANNER, ids, &|_, _| {}).await.unwrap();
         assert_eq!(verdict(&comparison), Verdict::Equal, "seed {seed}: {:?}", comparison.differences());
@@ -119,10 +122,11 @@ async fn rows_only_the_target_has_are_left_unless_it_is_said_that_they_go() {
     more.remove("row-00003");
     let (left, right) = (holding(&source).await, holding(&more).await);
     let mut comparison = compared(&left, &right, MANNER).await;
-    let done = repair(&pair(&left, &right), MANNER, comparison.differences(), false, &|_, _| {}).await.unwrap();
+    let ends = pair(&left, &right);
+    let done = repair(&ends, MANNER, comparison.differences(), false, (&|_, _| {}, &|_| {})).await.unwrap();
     assert_eq!(done, Repaired { copied: 1, removed: 0, left: 1 });
     let ids = comparison.differences().iter().map(|difference| difference.id().to_owned()).collect();
-    comparison.compare_again(&pair(&left, &right), MANNER, ids, &|_, _| {}).await.unwrap();
+    comparison.compare_again(&ends, MANNER, ids, &|_, _| {}).await.unwrap();
     assert_eq!(comparison.differences(), [Difference::Extra { id: "zzz".into() }]);
     assert_eq!((comparison.parity().source_rows, comparison.parity().target_rows), (20, 21));
 }

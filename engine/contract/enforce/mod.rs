@@ -132,6 +132,12 @@ impl Backend for Enforced {
         self.backend.replace(target, staging).await
     }
 
+    async fn finish_replacing(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<bool> {
+        self.gates.close(target);
+        self.gates.close(staging);
+        self.backend.finish_replacing(target, staging).await
+    }
+
     async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
         self.backend.slots(palace).await
     }

@@ -4,8 +4,8 @@ use super::enforce;
 use crate::contract::{
     Applied, Backend, Capabilities, ChangeBatch, Collection, CollectionInfo, CollectionSpec, Condition, Descriptor,
     EmbedderIdentity, Error, ErrorKind, Fidelity, Health, KeyRange, LogEntry, MaintenanceKind, MaintenanceResult,
-    MaintenanceState, Metric, OpenMode, OpenOptions, Palace, PalaceRef, Partition, Progress, Result, RowStream,
-    ScanRequest, SpecVersion, WriteMode, kind, token,
+    MaintenanceState, Metric, OpenMode, OpenOptions, Palace, PalaceRef, Partition, Progress, Replaces, Result,
+    RowStream, ScanRequest, SpecVersion, WriteMode, kind, token,
 };
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -39,6 +39,7 @@ impl Noting {
             fidelity: Fidelity::Exact,
             conversions: &[],
             keeps_settings: false,
+            replaces: Replaces::Directory,
             readers: 1,
             writers: 1,
         };

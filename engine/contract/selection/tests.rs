@@ -1,6 +1,7 @@
 use super::{BackendChoice, SelectedBy, select_backend};
 use crate::contract::{
-    Backend, Capabilities, Descriptor, Error, ErrorKind, Fidelity, OpenOptions, Palace, PalaceRef, Result, SpecVersion,
+    Backend, Capabilities, Descriptor, Error, ErrorKind, Fidelity, OpenOptions, Palace, PalaceRef, Replaces, Result,
+    SpecVersion,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -38,6 +39,7 @@ fn select(choice: BackendChoice<'_>) -> Result<(&'static str, SelectedBy)> {
                 fidelity: Fidelity::Exact,
                 conversions: &[],
                 keeps_settings: false,
+                replaces: Replaces::Directory,
                 readers: 1,
                 writers: 1,
             })) as Arc<dyn Backend>

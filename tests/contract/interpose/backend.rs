@@ -46,6 +46,10 @@ impl Backend for InterposedBackend {
         self.behind.replace(target, staging).await
     }
 
+    async fn finish_replacing(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<bool> {
+        self.behind.finish_replacing(target, staging).await
+    }
+
     async fn slots(&self, palace: &PalaceRef) -> Result<Vec<Slot>> {
         self.behind.slots(palace).await
     }

@@ -1,7 +1,7 @@
 use super::opened;
 use crate::configuration;
 use palanquin_actors::PalaceSource;
-use palanquin_config::{Found, Place};
+use palanquin_config::{ChromaAddress, Found, Place};
 use palanquin_engine::contract::{OpenMode, PalaceRef, Result};
 use palanquin_engine::link::LinkId;
 
@@ -14,14 +14,13 @@ pub(super) struct Database {
 impl Database {
     /// The copy's palace has no directory: marker and sidecar stay the target's.
     pub(super) fn of(target: &Found, wanted: &PalaceSource, request: &LinkId) -> (PalaceSource, Self) {
-        let in_address = match &target.address.place {
-            Place::Postgres(postgres) => postgres.shared_namespace.is_some(),
-            _ => false,
-        };
         // Where several palaces share tables by a name, the id is no part of that name, and the namespace tells them
         // apart.
-        let shared = in_address
-            || configuration::variable("MEMPALACE_PGVECTOR_SHARED_NAMESPACE").is_some_and(|name| !name.is_empty());
+        let shared = match &target.address.place {
+            Place::ChromaServer(_) => false,
+            Place::Postgres(postgres) if postgres.shared_namespace.is_some() => true,
+            _ => configuration::variable("MEMPALACE_PGVECTOR_SHARED_NAMESPACE").is_some_and(|name| !name.is_empty()),
+        };
         let beside = |mark: &str| {
             let PalaceRef { id, namespace, .. } = &wanted.palace;
             let namespace = match (namespace, shared) {
@@ -32,7 +31,10 @@ impl Database {
             PalaceRef { id: format!("{id}.palanquin-{mark}-{request}"), local_path: None, namespace }
         };
         let palace = beside("new");
-        let address = address_of(&wanted.address, &palace);
+        let address = match &target.address.place {
+            Place::ChromaServer(server) => ChromaAddress { database: palace.id.clone(), ..server.clone() }.to_string(),
+            _ => address_of(&wanted.address, &palace),
+        };
         let staged = PalaceSource { address, palace, backend: wanted.backend.clone() };
         (staged, Self { nothing: beside("nothing") })
     }
@@ -49,7 +51,7 @@ impl Database {
     }
 }
 
-/// The address of another palace of the same database.
+/// The address of another palace of the same Postgres database.
 fn address_of(wanted: &str, palace: &PalaceRef) -> String {
     let database = wanted.split('?').next().unwrap_or(wanted);
     let encoded = |text: &str| text.replace('%', "%25").replace('&', "%26").replace('#', "%23").replace(' ', "%20");

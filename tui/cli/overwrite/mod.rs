@@ -1,18 +1,19 @@
-//! Replacing a target: the new copy is made and verified beside it, then takes its place in one step.
+//! Replacing a target: the new copy is made and verified beside it, then takes its place.
 //!
 //! A [`directory`] changes places with the copy's; a palace in a [`database`] is replaced by its own backend. What may
 //! be found after a crash is the same for both: the copy beside the target, to be compared again with the source as it
-//! is now, or the copy in its place, and then the command means a new one.
+//! is now, or the copy in its place, and then the command means a new one. Where a backend was cut off between the two,
+//! it goes on first.
 
 mod database;
 mod directory;
 
-use crate::registry::{CHROMA, POSTGRES, neighbours};
+use crate::registry::{CHROMA, neighbours};
 use database::Database;
 use directory::Directory;
 use palanquin_actors::{PalaceSource, Replaced};
 use palanquin_config::{Found, Place};
-use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Palace, Result, token};
+use palanquin_engine::contract::{Error, ErrorKind, OpenMode, Palace, Replaces, Result};
 use palanquin_engine::journal::{Journal, JournalError};
 use palanquin_engine::link::{LinkSpec, Plan};
 use std::sync::Arc;
@@ -36,21 +37,18 @@ impl Exchange {
     /// # Errors
     /// `UnsupportedCapability` for a target that has no place that could be exchanged.
     pub(super) fn of(target: &Found, wanted: &PalaceSource, request: &LinkSpec) -> Result<Self> {
-        let descriptor = wanted.backend.descriptor();
         let id = request.id();
-        let (staged, way) = match &target.address.place {
-            _ if descriptor.name == POSTGRES => {
+        let (staged, way) = match (wanted.backend.descriptor().replaces, &target.address.place) {
+            (Replaces::AtOnce | Replaces::InSteps, _) => {
                 let (staged, database) = Database::of(target, wanted, &id);
                 (staged, Way::Database(database))
             }
-            Place::Directory(path) if descriptor.capabilities.has(token::LOCAL_MODE) => {
+            (Replaces::Directory, Place::Directory(path)) => {
                 let (staged, directory) = Directory::of(path, wanted, &id);
                 (staged, Way::Directory(directory))
             }
-            _ => {
-                let detail = "its store cannot put one palace in another's place in one step, and anything less could \
-                              leave a mixture of both; --overwrite replaces directories and palaces in Postgres. Migrate \
-                              to a place of its own (on a Chroma server: ?database=ANOTHER) and have it used from there";
+            (Replaces::Directory, _) => {
+                let detail = refusal(target, wanted).unwrap_or_default();
                 return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&wanted.address));
             }
         };
@@ -88,8 +86,11 @@ impl Exchange {
     /// the source may have changed since, however long ago that was. One that is in the target's place already was the
     /// end of that run, and this one makes another.
     pub(super) async fn take_up(&self, journal: &dyn Journal, spec: &LinkSpec) -> Result<()> {
-        if let Way::Directory(directory) = &self.way {
-            directory.put_back()?;
+        match &self.way {
+            Way::Directory(directory) => directory.put_back()?,
+            Way::Database(_) => {
+                self.wanted.backend.finish_replacing(&self.wanted.palace, &self.staged.palace).await?;
+            }
         }
         let claim = journal.claim(spec).await?;
         let (Some(plan), Some(ending)) = (&claim.plan, &claim.ending) else { return Ok(()) };
@@ -150,9 +151,20 @@ impl Exchange {
     }
 }
 
+/// Why a palace that is there cannot be replaced; `None` if it can.
+pub(super) fn refusal(target: &Found, wanted: &PalaceSource) -> Option<String> {
+    let is_directory = matches!(target.address.place, Place::Directory(_));
+    if wanted.backend.descriptor().replaces == Replaces::Directory && !is_directory {
+        let detail = "it is in no directory and in no database, where one palace could take another's place; migrate to a \
+                      place of its own, and have it used from there";
+        return Some(detail.to_owned());
+    }
+    beside(wanted)
+}
+
 /// Why a palace's directory is not one to replace: another store has a palace in it, which whoever replaces this one does
 /// not mean.
-pub(super) fn beside(palace: &PalaceSource) -> Option<String> {
+fn beside(palace: &PalaceSource) -> Option<String> {
     let others = neighbours(palace);
     let palaces = if others.len() > 1 { "palaces" } else { "a palace" };
     (!others.is_empty())

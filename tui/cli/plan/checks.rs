@@ -1,8 +1,8 @@
 use super::gather::{Asked, Planned};
-use crate::cli::overwrite::beside;
 use crate::format::{bytes, counted};
 use palanquin_engine::contract::{
-    Check, CollectionSpec, Condition, ErrorKind, Finding, Metric, OpenMode, Palace, Purpose, Severity, Standing,
+    Check, CollectionSpec, Condition, ErrorKind, Finding, Metric, OpenMode, Palace, Purpose, Replaces, Severity,
+    Standing,
 };
 use palanquin_engine::journal::LinkLock;
 use palanquin_engine::link::gate::{Judgement, Refusal};
@@ -21,6 +21,10 @@ pub(super) enum About {
     /// Both, and what was asked for.
     Copy,
 }
+
+/// What is said of a target whose store cannot exchange a palace at once.
+const REPLACED_IN_STEPS: &str = "It is replaced once the copy is verified, and not before; then collection by collection, so that \
+                                 for a moment whoever uses it may find one of them missing.";
 
 /// A check, and what it is about.
 #[derive(Debug, Serialize)]
@@ -58,12 +62,15 @@ pub(super) async fn site(asked: &Asked<'_>) -> Site {
         Ok(holds) => {
             let names: Vec<_> = holds.iter().map(|collection| collection.name.as_str()).collect();
             let found = format!("it exists and holds {}", names.join(", "));
-            let check = if let Some(found) = beside(target) {
-                Check::fails("place", found, "Choose another target.")
-            } else if asked.spec.overrides.overwrite {
-                Check::warns("place", found, "It is replaced once the copy is verified, and not before.")
-            } else {
-                Check::fails("place", found, "Choose another target, or replace it with --overwrite.")
+            let in_steps = target.backend.descriptor().replaces == Replaces::InSteps;
+            let check = match (&asked.irreplaceable, asked.spec.overrides.overwrite) {
+                (Some(why), true) => Check::fails("place", format!("{found}; {why}"), "Choose another target."),
+                (Some(_), false) => Check::fails("place", found, "Choose another target."),
+                (None, false) => Check::fails("place", found, "Choose another target, or replace it with --overwrite."),
+                (None, true) if in_steps => Check::warns("place", found, REPLACED_IN_STEPS),
+                (None, true) => {
+                    Check::warns("place", found, "It is replaced once the copy is verified, and not before.")
+                }
             };
             Site { check, holds }
         }

@@ -26,6 +26,8 @@ pub(super) struct Asked<'a> {
     /// The target's directory, if it is one.
     pub(super) directory: Option<&'a Path>,
     pub(super) overlap: bool,
+    /// Why what is at the target's place could not be replaced, if it could not.
+    pub(super) irreplaceable: Option<String>,
     /// The request, with what is allowed.
     pub(super) spec: &'a LinkSpec,
     /// Where the journal is kept.

@@ -10,7 +10,7 @@ use super::allowances::Allowances;
 use super::salvage::Salvage;
 use super::share::Share;
 use super::workshop::{StateDirectory, ends_apart};
-use super::{given, once};
+use super::{given, once, overwrite};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
 use crate::registry::Registry;
@@ -79,6 +79,7 @@ impl Question {
             target: &target,
             directory: to.address.path(),
             overlap: found.address.overlaps(&to.address),
+            irreplaceable: overwrite::refusal(to, &target),
             spec: &spec,
             state: &self.state,
         };

@@ -20,8 +20,10 @@ use palanquin_config::Given;
 use palanquin_engine::contract::{Error, ErrorKind, LogEntry, Result};
 use palanquin_engine::journal::LinkLock;
 use palanquin_engine::link::{LinkKind, LinkSpec};
-use palanquin_engine::parity::{SampleTaken, Searches, Verdict};
+use palanquin_engine::parity::{Repaired, SampleTaken, Searches, Verdict};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::OnceCell;
 use work::Asked;
 pub(super) use work::Verified;
 
@@ -110,17 +112,31 @@ impl Verify {
             delete_extra: self.delete_extra,
         };
         let heard = heard::Hearing::new(self.json);
+        let (opened, repaired) = (OnceCell::new(), Mutex::new(Repaired::default()));
+        let wrote = |more| repaired.lock().unwrap_or_else(PoisonError::into_inner).add(more);
+        let record = async |finished| {
+            let done = *repaired.lock().unwrap_or_else(PoisonError::into_inner);
+            match opened.get() {
+                Some(Ends { target, .. }) if done.written() > 0 => {
+                    let entry = LogEntry::repair(&source.address, done.copied, done.removed, finished);
+                    target.palace.append_to_migration_log(&entry).await
+                }
+                _ => Ok(()),
+            }
+        };
         let work = async {
             let ends = Ends::open(&spec, &source, &target, self.manner()).await?;
-            let verified = work::run(&spec, &ends, asked, &heard).await?;
-            if let Some(repaired) = verified.repaired.filter(|repaired| repaired.written() > 0) {
-                let entry = LogEntry::repair(&source.address, repaired.copied, repaired.removed);
-                ends.target.palace.append_to_migration_log(&entry).await?;
-            }
-            Ok(verified)
+            let ends = opened.get_or_init(async || ends).await;
+            let verified = work::run(&spec, ends, asked, (&heard, &wrote)).await;
+            let recorded = record(verified.is_ok()).await;
+            let verified = verified?;
+            recorded.map(|()| verified)
         };
-        let Some(verified) = once::run(work)? else {
-            output::complain("interrupted: nothing was concluded");
+        let Some(verified) = once::run_or(work, record(false))? else {
+            let done = *repaired.lock().unwrap_or_else(PoisonError::into_inner);
+            let repaired =
+                if done.written() > 0 { format!("; {} until then", text::repair(&done)) } else { String::new() };
+            output::complain(&format!("interrupted: nothing was concluded{repaired}"));
             return Ok(Exit::Interrupted);
         };
         let exit = match verified.report.verdict() {

@@ -20,7 +20,8 @@ pub(super) fn of(Verified { report, repaired }: &Verified) -> String {
     lines.join("\n")
 }
 
-fn repair(repaired: &Repaired) -> String {
+/// What a repair has done.
+pub(super) fn repair(repaired: &Repaired) -> String {
     let left = match repaired.left {
         0 => String::new(),
         left => format!("; {} only the target has left there: remove them with --delete-extra", counted(left, "row")),

@@ -4,7 +4,7 @@ use palanquin_actors::LinkOptions;
 use palanquin_engine::contract::{Error, ErrorKind, Palace, Result, token};
 use palanquin_engine::link::LinkSpec;
 use palanquin_engine::parity::{
-    Compared, Comparison, Criterion, End, Manner, ParityReport, Repaired, SampleTaken, SearchParity, Searches,
+    Compared, Comparison, Criterion, End, Manner, ParityReport, Repaired, SampleTaken, SearchParity, Searches, Wrote,
     compare_collection, compare_sample, compare_searches, repair, uses_approximate_index,
 };
 use std::collections::BTreeSet;
@@ -27,7 +27,14 @@ pub(in crate::cli) struct Verified {
 }
 
 /// Compares every pair, whatever becomes of another one.
-pub(super) async fn run(spec: &LinkSpec, ends: &Ends, asked: Asked, heard: &Hearing) -> Result<Verified> {
+///
+/// `wrote` hears of each write of a repair.
+pub(super) async fn run(
+    spec: &LinkSpec,
+    ends: &Ends,
+    asked: Asked,
+    (heard, wrote): (&Hearing, Wrote<'_>),
+) -> Result<Verified> {
     let manner = Manner { vectors: criterion(ends, asked).await?, batch_rows: LinkOptions::default().batch_rows };
     let mut report = ParityReport::begin((&spec.source, &spec.target), manner, asked.sample.is_some());
     report.uncopied.clone_from(&ends.uncopied);
@@ -36,7 +43,7 @@ pub(super) async fn run(spec: &LinkSpec, ends: &Ends, asked: Asked, heard: &Hear
     let mut repaired = asked.repair.then(Repaired::default);
     for pair in &ends.pairs {
         heard.begin(&format!("comparing {}", pair.name), ends.rows);
-        match one(pair, manner, asked, heard, repaired.as_mut()).await {
+        match one(pair, manner, asked, (heard, wrote), repaired.as_mut()).await {
             Ok(comparison) => report.add(&comparison),
             Err(error) if asked.repair && is_of_writing(&error) => return Err(error),
             Err(error) => report.add_unread(pair, &error),
@@ -77,7 +84,7 @@ async fn one(
     pair: &Compared,
     manner: Manner,
     asked: Asked,
-    heard: &Hearing,
+    (heard, wrote): (&Hearing, Wrote<'_>),
     repaired: Option<&mut Repaired>,
 ) -> Result<Comparison> {
     let listening = |end: End, rows| heard.hear(end, rows);
@@ -91,7 +98,7 @@ async fn one(
             return Ok(comparison);
         }
         heard.begin(&format!("repairing {}", pair.name), comparison.differences().len() as u64);
-        let done = repair(pair, manner, comparison.differences(), asked.delete_extra, &listening).await?;
+        let done = repair(pair, manner, comparison.differences(), asked.delete_extra, (&listening, wrote)).await?;
         let is_all = comparison.is_complete();
         if is_all || done.written() == 0 {
             repaired.add(done);

@@ -1,13 +1,17 @@
 use crate::link::setup::LinkSetup;
+use crate::link::work::difference::{Copied, CopyRows, digests};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Error, ErrorKind, GetRequest, GetResult, KeyRange, Partition,
-    QueryRequest, QueryResult, Result, RowStream, ScanRequest, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, GetRequest, GetResult, KeyRange, Partition, QueryRequest,
+    QueryResult, Result, RowStream, ScanRequest, WriteMode,
 };
 use palanquin_engine::journal::{Carried, Journal};
 use palanquin_engine::link::LinkId;
-use palanquin_engine::rows::{RowBatch, RowDigest};
+use palanquin_engine::rows::RowDigest;
 use std::sync::Arc;
+
+/// Rows of the journal read at once.
+const PAGE: usize = 5_000;
 
 /// What the journal knows of the rows of one collection of a link.
 #[derive(Clone)]
@@ -45,8 +49,29 @@ impl Digested {
         Ok(self.journal.forget_missing(&self.link, self.epoch, self.collection).await?)
     }
 
+    /// All of it, by the page.
+    pub(super) fn pages(&self) -> Pages {
+        Pages { digested: self.clone(), upto: None }
+    }
+
     async fn record(&self, rows: Vec<(String, Carried)>) -> Result<()> {
         Ok(self.journal.record_carried(&self.link, self.epoch, self.collection, rows).await?)
+    }
+}
+
+/// What was carried over, in the order of ids.
+pub(super) struct Pages {
+    digested: Digested,
+    /// Last id of the pages read.
+    upto: Option<String>,
+}
+
+#[async_trait]
+impl CopyRows for Pages {
+    async fn next_page(&mut self) -> Result<Option<Vec<Copied>>> {
+        let page = self.digested.after(self.upto.as_deref(), PAGE).await?;
+        self.upto = page.last().map(|(id, _)| id.clone()).or_else(|| self.upto.take());
+        Ok((!page.is_empty()).then_some(page))
     }
 }
 
@@ -114,11 +139,4 @@ impl Collection for Carrying {
     async fn query(&self, request: &QueryRequest) -> Result<QueryResult> {
         self.target.query(request).await
     }
-}
-
-/// Ids and digests of a batch. Hashing a few MiB takes milliseconds: too long for a thread that serves other tasks.
-pub(super) async fn digests(batch: RowBatch) -> Result<Vec<(String, RowDigest)>> {
-    let hashed =
-        tokio::task::spawn_blocking(move || batch.rows().map(|row| (row.id.to_owned(), RowDigest::of(row))).collect());
-    hashed.await.map_err(|error| Error::new(ErrorKind::Internal, "hashing rows failed").with_source(error))
 }

@@ -3,21 +3,20 @@
 //!
 //! The journal holds a digest of each row as the *source* returned it, so that a round need not read the target
 //! ([`carrying`] keeps them true while rows are written, the first copy included). Both sides arrive in the order of
-//! their ids and are [merged](merge), a page of each in memory. A round applies what is new or changed as it goes; what
+//! their ids and are [compared](difference()), a page of each in memory. A round applies what is new or changed as it goes; what
 //! the source has no more is only noted, and removed once the whole source has been read and is still the same one.
 
 mod carrying;
-mod merge;
 #[cfg(test)]
 mod tests;
 
 use super::deliver::Delivery;
+use super::difference::{Known, difference};
 use super::{Desk, Done, News, Pair, Prepared};
 use crate::clock::now_ms;
 use crate::credit::Held;
 pub(super) use carrying::{Carrying, Digested};
 use futures::TryStreamExt;
-use merge::{Known, difference};
 use palanquin_engine::contract::{ChangeBatch, Error, ErrorKind, KeyRange, Result, ScanOrder, ScanRequest, WriteMode};
 use palanquin_engine::rows::RowBatch;
 use std::time::Duration;
@@ -99,7 +98,7 @@ impl<'a> Round<'a> {
             order: ScanOrder::ById,
             batch_rows: self.desk.setup.options.batch_rows,
         };
-        let mut known = Known::of(self.digested.clone());
+        let mut known = Known::of(self.digested.pages());
         let mut batches = self.pair().source.scan(request);
         while let Some(batch) = batches.try_next().await.map_err(|error| self.at_source(error))? {
             self.desk.heartbeat.beat();

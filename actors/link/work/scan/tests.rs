@@ -2,12 +2,12 @@
 
 use super::super::{Desk, Done, News, Prepared};
 use super::carrying::Digested;
-use super::merge::{Difference, Known, difference};
 use crate::board::Board;
 use crate::credit::Credit;
 use crate::link::crew::Shift;
 use crate::link::limits::Limits;
 use crate::link::setup::{LinkOptions, LinkSetup, PalaceEnd};
+use crate::link::work::difference::{Known, difference};
 use crate::palace::{PalaceActor, PalaceSetup};
 use crate::supervise::{ChildSpec, Heartbeat, Watchdog, spawn};
 use futures::TryStreamExt;
@@ -372,28 +372,6 @@ fn a_link_keeps_the_capture_level_it_was_begun_with() {
     });
 }
 
-/// A batch the target holds as the source has it.
-async fn compared(rows: RowBatch, known: &mut Known) -> Result<Difference> {
-    difference(rows.clone(), rows, known).await
-}
-
-#[test]
-fn ids_out_of_order_are_refused_before_they_are_taken_for_missing() {
-    on_virtual_time(async {
-        let world = World::new().await;
-        let (desk, _) = world.desk();
-        let claim = world.journal.claim(&world.spec).await.unwrap();
-        let digested = Digested::of(&desk.setup, claim.epoch, 0);
-        let mut known = Known::of(digested);
-        let ordered = compared(batch([("a", "", 1.0), ("b", "", 1.0)]), &mut known).await.unwrap();
-        assert_eq!(ordered.upserts.map(|rows| rows.len()), Some(2));
-        for id in ["b", "a"] {
-            let error = compared(batch([(id, "", 1.0)]), &mut known).await.err().unwrap();
-            assert_eq!(error.kind(), ErrorKind::Corrupt);
-        }
-    });
-}
-
 #[test]
 fn digests_beyond_one_page_are_merged_with_the_source_row_by_row() {
     on_virtual_time(async {
@@ -405,10 +383,11 @@ fn digests_beyond_one_page_are_merged_with_the_source_row_by_row() {
         let carried = rows.rows().map(|row| (row.id.to_owned(), Carried::As(RowDigest::of(row)))).collect();
         let digests: &dyn Journal = world.journal.as_ref();
         digests.record_carried(&claim.link, claim.epoch, 0, carried).await.unwrap();
-        let mut known = Known::of(Digested::of(&desk.setup, claim.epoch, 0));
+        let mut known = Known::of(Digested::of(&desk.setup, claim.epoch, 0).pages());
         let (mut missing, mut lacking) = (Vec::new(), 0);
         for start in (0..rows.len()).step_by(700).filter(|start| *start != 7_000) {
-            let found = compared(rows.slice(start, 700.min(rows.len() - start)), &mut known).await.unwrap();
+            let rows = rows.slice(start, 700.min(rows.len() - start));
+            let found = difference(rows.clone(), rows, &mut known).await.unwrap();
             missing.extend(found.missing);
             lacking += found.upserts.map_or(0, |rows| rows.len());
         }

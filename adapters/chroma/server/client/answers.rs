@@ -114,6 +114,11 @@ pub(super) struct NewCollection<'a> {
 }
 
 #[derive(Serialize)]
+pub(super) struct NewName<'a> {
+    pub(super) new_name: &'a str,
+}
+
+#[derive(Serialize)]
 pub(super) struct NewMetadata<'a> {
     pub(super) new_metadata: &'a Map<String, Value>,
 }

@@ -1,4 +1,6 @@
-use super::answers::{Delete, Described, Get, Named, NewCollection, NewMetadata, PreFlight, Record, Records, Wanted};
+use super::answers::{
+    Delete, Described, Get, Named, NewCollection, NewMetadata, NewName, PreFlight, Record, Records, Wanted,
+};
 use super::http::{Http, Refused, Request, database_path, encoded};
 use super::options::ServerOptions;
 use base64::Engine as _;
@@ -136,6 +138,23 @@ impl Client {
         let doing = "recording what belongs to the collection";
         let body = body(&NewMetadata { new_metadata: metadata })?;
         self.ask(Method::PUT, &of.path(""), body, doing).await.map(drop).map_err(|refused| refused.into_error(doing))
+    }
+
+    /// Gives a collection another name, which must be free: a server answers as to a failure of its own where it is not.
+    pub(crate) async fn rename(&self, of: &Place, name: &str) -> Result<()> {
+        let doing = "giving a collection another name";
+        let body = body(&NewName { new_name: name })?;
+        self.ask(Method::PUT, &of.path(""), body, doing).await.map(drop).map_err(|refused| refused.into_error(doing))
+    }
+
+    /// Drops the collection of that name, if there is one.
+    pub(crate) async fn drop_collection(&self, database: &Database, name: &str) -> Result<()> {
+        let doing = "dropping a collection";
+        let path = format!("{}/collections/{}", database.path(), encoded(name));
+        match self.ask(Method::DELETE, &path, None, doing).await {
+            Ok(_) | Err(Refused::Missing) => Ok(()),
+            Err(refused) => Err(refused.into_error(doing)),
+        }
     }
 
     pub(crate) async fn count(&self, of: &Place) -> Result<u64> {

@@ -9,6 +9,7 @@ mod faults;
 mod full_disk;
 mod lies;
 mod own_server;
+mod replace;
 mod rows;
 #[path = "../tenant.rs"]
 mod tenant;
