@@ -51,7 +51,7 @@ pub struct RecordedCollection {
 /// An entry of a palace's migration log (§1.5, §8.3). What other programs or later versions wrote is kept as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// What happened: `migration`, `repair`, `model_swap`, `embedder_set`, or what others call theirs.
+    /// What happened: `migration`, `repair`, `retry`, `model_swap`, `embedder_set`, or what others call theirs.
     pub kind: String,
     /// When, in RFC 3339.
     pub at: String,
@@ -84,6 +84,11 @@ impl LogEntry {
             entry.details.insert("finished".to_owned(), json!(false));
         }
         entry
+    }
+
+    /// Rows the target had refused were written after all, some of them converted.
+    pub fn retry(source: &str, copied: u64, converted: u64) -> Self {
+        Self::new("retry", json!({"source": source, "copied": copied, "converted": converted}))
     }
 
     /// The record in an entry of that kind.

@@ -124,6 +124,8 @@ fn what_a_strict_copy_set_aside_arrives_converted_when_it_is_retried() {
     let retried = letters(["retry", &link, "--id", "nul-text"], &state);
     assert_eq!(retried.code, Some(0), "{}{}", retried.stdout, retried.stderr);
     assert!(retried.stdout.contains("1 row arrived, 1 converted"), "{}", retried.stdout);
+    let history = Program::with(["history"]).arg(&target).run();
+    assert!(history.stdout.contains("  retry\n"), "{}", history.stdout);
     assert_eq!(lines(&letters(["list", "--json"], &state), "kept_letter").len(), 2);
 
     let differing = |flags: &[&str]| {

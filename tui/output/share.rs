@@ -7,7 +7,11 @@ use palanquin_engine::link::{LinkState, Phase};
 pub(crate) fn share_done(link: &LinkView) -> Option<u16> {
     let share = |done: u64, total: u64| permille(done, total).map(|share| share.min(999));
     match (&link.state, link.state.phase()) {
-        (LinkState::Done { .. }, _) => Some(1000),
+        // Rows that were set aside are not in the target, and never all of it is there without them.
+        (LinkState::Done { .. }, _) => {
+            let rows = link.rows_total.filter(|_| !link.is_filtered);
+            rows.and_then(|total| permille(link.rows_done, total)).or(Some(1000))
+        }
         (_, Some(Phase::Live | Phase::CatchingUp | Phase::Maintaining)) => None,
         (_, Some(Phase::Verifying)) => {
             let parity = link.parity.as_ref()?;

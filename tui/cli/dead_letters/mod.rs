@@ -24,7 +24,7 @@ enum DeadLettersCommand {
     List(list::List),
     /// One of them with all its content
     Show(show::Show),
-    /// Write them to the target again; what arrives is no dead letter any more
+    /// Write them to the target again, converted where it can only hold them so; what arrives is no dead letter any more
     Retry(retry::Retry),
     /// Forget them: the rows stay out of the target
     Discard(discard::Discard),

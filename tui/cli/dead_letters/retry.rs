@@ -7,8 +7,10 @@ use crate::registry::Registry;
 use clap::Args;
 use palanquin_actors::PalaceSource;
 use palanquin_config::{Address, Found};
-use palanquin_engine::contract::{ChangeBatch, Collection, Error, ErrorKind, OpenMode, Palace, Result, WriteMode};
-use palanquin_engine::journal::{Claim, DeadLetter, Journal, LinkLock, SqliteJournal};
+use palanquin_engine::contract::{
+    ChangeBatch, Collection, Error, ErrorKind, LogEntry, OpenMode, Palace, Result, WriteMode,
+};
+use palanquin_engine::journal::{Claim, DeadLetter, Journal, KeptLetter, LinkLock, SqliteJournal};
 use palanquin_engine::link::{CollectionPlan, SetAside};
 use palanquin_engine::rows::convert;
 use std::sync::Arc;
@@ -44,14 +46,12 @@ impl Retry {
             let target = Registry::new().target(&Found::from(address))?;
             let palace = target.backend.open(&target.palace, OpenMode::Write.into()).await?;
             let mut retried = Retried::default();
-            for letter in letters {
-                let about = letter.about;
-                let whole = journal.dead_letter(&claim.link, &about.collection, &about.id).await?;
-                if let Some(letter) = whole {
-                    self.one(&journal, &claim, (&target, palace.as_ref()), letter, &mut retried).await?;
-                }
+            let done = self.all(&journal, &claim, (&target, palace.as_ref()), letters, &mut retried).await;
+            if retried.arrived > 0 {
+                let entry = LogEntry::retry(&link.spec.source, retried.arrived, retried.converted);
+                palace.append_to_migration_log(&entry).await?;
             }
-            Ok(retried)
+            done.map(|()| retried)
         };
         let Some(retried) = once::run(work)? else {
             output::complain("interrupted; what has arrived is no dead letter any more");
@@ -62,6 +62,22 @@ impl Retry {
             output::print(&format!("still refused: {:?} of {}: {}", about.id, about.collection, about.detail));
         }
         Ok(if retried.refused.is_empty() { Exit::Verified } else { Exit::Halted })
+    }
+
+    async fn all(
+        &self,
+        journal: &SqliteJournal,
+        claim: &Claim,
+        target: (&PalaceSource, &dyn Palace),
+        letters: Vec<KeptLetter>,
+        retried: &mut Retried,
+    ) -> Result<()> {
+        for KeptLetter { about, .. } in letters {
+            if let Some(letter) = journal.dead_letter(&claim.link, &about.collection, &about.id).await? {
+                self.one(journal, claim, target, letter, retried).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes one row; it is durable before it stops being a dead letter.
