@@ -111,6 +111,12 @@ async fn open(addressed: Addressed, mode: OpenMode) -> Result<ServerPalace> {
         }
         client.make_database(&database.tenant, &database.name).await?;
     }
+    if addressed.beside.is_none() && mode.is_writable() && addressed.set_aside().await? > 0 {
+        // Whatever is written now could be taken for what is being replaced.
+        let detail = "it is being replaced, or that was cut off: collections of it are set aside (palanquin-old-…); unless a \
+                      migrate --overwrite runs just now, the same command again goes on with it";
+        return Err(Error::new(ErrorKind::InUse, detail));
+    }
     if addressed.beside.is_some() {
         if mode == OpenMode::Create {
             replace::prepare(&addressed).await?;

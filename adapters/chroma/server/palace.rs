@@ -71,6 +71,12 @@ impl Addressed {
         Ok(made.and_then(|described| self.own(described)))
     }
 
+    /// How many collections of the database are set aside, while a palace is replaced or after that was cut off.
+    pub(super) async fn set_aside(&self) -> Result<usize> {
+        let listed = self.client.collections(&self.database).await?;
+        Ok(listed.iter().filter(|described| is_old(&described.name)).count())
+    }
+
     /// Every collection of the palace but its migration log, by name.
     pub(super) async fn listed(&self) -> Result<Vec<Described>> {
         let listed = self.client.collections(&self.database).await?;
@@ -188,13 +194,10 @@ impl Palace for ServerPalace {
     async fn health(&self) -> Health {
         let looked = async {
             self.addressed.client.heartbeat().await?;
-            self.addressed.client.collections(&self.addressed.database).await
+            self.addressed.set_aside().await
         };
         match looked.await {
-            Ok(listed) => {
-                let old = listed.iter().filter(|described| is_old(&described.name)).count();
-                Health { findings: interrupted(old).into_iter().collect(), ..Health::healthy() }
-            }
+            Ok(old) => Health { findings: interrupted(old).into_iter().collect(), ..Health::healthy() },
             Err(error) => {
                 Health { condition: Condition::Unavailable, reason: Some(error.what()), findings: Vec::new() }
             }

@@ -18,6 +18,10 @@ use palanquin_engine::journal::{Journal, JournalError};
 use palanquin_engine::link::{LinkSpec, Plan};
 use std::sync::Arc;
 
+/// Why what is in an object store is not replaced.
+const NO_PLACE: &str = "it is in no directory and in no database, where one palace could take another's place; migrate to a place \
+                        of its own, and have it used from there";
+
 /// A target, and the new copy beside it.
 pub(super) struct Exchange {
     wanted: PalaceSource,
@@ -48,8 +52,7 @@ impl Exchange {
                 (staged, Way::Directory(directory))
             }
             (Replaces::Directory, _) => {
-                let detail = refusal(target, wanted).unwrap_or_default();
-                return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&wanted.address));
+                return Err(Error::new(ErrorKind::UnsupportedCapability, NO_PLACE).in_palace(&wanted.address));
             }
         };
         Ok(Self { wanted: wanted.clone(), staged, way })
@@ -155,9 +158,7 @@ impl Exchange {
 pub(super) fn refusal(target: &Found, wanted: &PalaceSource) -> Option<String> {
     let is_directory = matches!(target.address.place, Place::Directory(_));
     if wanted.backend.descriptor().replaces == Replaces::Directory && !is_directory {
-        let detail = "it is in no directory and in no database, where one palace could take another's place; migrate to a \
-                      place of its own, and have it used from there";
-        return Some(detail.to_owned());
+        return Some(NO_PLACE.to_owned());
     }
     beside(wanted)
 }

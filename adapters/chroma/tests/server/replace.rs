@@ -159,6 +159,8 @@ async fn an_exchange_that_is_cut_off_anywhere_loses_nothing_and_is_finished_by_a
             let says_so = findings.iter().any(|finding| finding.name == "replacement_interrupted");
             assert_eq!(says_so, picture.contains("palanquin-old-"), "{when}: {findings:?}");
             assert!(findings.iter().all(|finding| finding.severity == Severity::Warning));
+            let written = direct.open(&palace(), OpenMode::Create.into()).await.err();
+            assert_eq!(written.map(|error| error.kind()), says_so.then_some(ErrorKind::InUse), "{when}");
             if !direct.finish_replacing(&palace(), &staged()).await.unwrap() && !is_new {
                 direct.replace(&palace(), &staged()).await.unwrap();
             }
@@ -169,5 +171,26 @@ async fn an_exchange_that_is_cut_off_anywhere_loses_nothing_and_is_finished_by_a
             cuts += 1;
         }
         assert!(cuts > 15, "{cuts} requests");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_one_of_whose_answers_is_lost_is_done_by_asking_for_that_once_more() {
+    for lost in 0.. {
+        let tenant = Tenant::new();
+        let direct = backend(tenant.options());
+        fill_both(&direct).await;
+        let plan = move |_: &_, before: usize| if before == lost { Then::CutInHalf } else { Then::PassOn };
+        let fake = Fake::before(&tenant.options().url, plan).await;
+        let through = backend(fake.options(tenant.options()));
+        through.replace(&palace(), &staged()).await.unwrap_or_else(|error| panic!("answer {lost} lost: {error}"));
+        let new = opened(&direct, &palace(), OpenMode::Read).await;
+        assert_eq!(contents(new.as_ref()).await, new_contents(), "answer {lost} lost");
+        assert_eq!(new.migration_log().await.unwrap(), [entry("1-old"), entry("2-new")], "answer {lost} lost");
+        assert!(!tenant.picture(None).await.contains("palanquin-"), "answer {lost} lost: something else is left");
+        if fake.asked().len() <= lost {
+            assert!(lost > 15, "{lost} requests");
+            break;
+        }
     }
 }
