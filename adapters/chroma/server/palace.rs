@@ -160,8 +160,9 @@ fn interrupted(old: usize) -> Option<Finding> {
         severity: Severity::Warning,
         name: "replacement_interrupted".to_owned(),
         summary: format!(
-            "{old} collections of the palace that is replaced are still set aside (palanquin-old-…): unless a \
-             migrate --overwrite runs just now, give the same command again, which goes on with it"
+            "of the palace that is replaced {old} {} still set aside (palanquin-old-…): unless a migrate --overwrite runs \
+             just now, give the same command again, which goes on with it",
+            if old == 1 { "collection is" } else { "collections are" }
         ),
         rows: Vec::new(),
     })
