@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use lance::Dataset;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, GetRequest,
-    GetResult, IdentityState, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanOrder,
-    ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, ErrorKind, FeedHead, Filter,
+    GetRequest, GetResult, IdentityState, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream,
+    RowUpdates, ScanOrder, ScanRequest, Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::path::PathBuf;
@@ -172,9 +172,13 @@ impl Collection for LanceCollection {
 
     fn scan(&self, request: ScanRequest) -> RowStream {
         match request.order {
-            ScanOrder::ById => scan::ordered(self.handle.clone(), request),
+            ScanOrder::ById => scan::ordered(self.handle.clone(), request, Filter::All),
             ScanOrder::Any => scan::streamed(self.handle.clone(), request),
         }
+    }
+
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        if filter.is_all() { self.scan(request) } else { scan::ordered(self.handle.clone(), request, filter.clone()) }
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {

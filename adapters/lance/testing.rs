@@ -4,11 +4,10 @@ use crate::LanceBackend;
 use crate::durability::FileSync;
 use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use async_trait::async_trait;
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    Applied, Backend, ChangeBatch, Collection, CollectionInfo, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode,
-    Palace, PalaceRef, Partition, Result, RowStream, ScanOrder, ScanRequest, WriteMode,
+    Backend, ChangeBatch, Collection, CollectionSpec, ErrorKind, KeyRange, Metric, OpenMode, Palace, PalaceRef, Result,
+    ScanOrder, ScanRequest,
 };
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use std::collections::BTreeMap;
@@ -123,36 +122,6 @@ impl TestPalace {
 
     pub(crate) async fn connection(&self) -> lancedb::Connection {
         lancedb::connect(self.directory.path().to_str().unwrap()).execute().await.unwrap()
-    }
-}
-
-/// A collection that answers with what the contract makes of its scans.
-pub(crate) struct Plain(pub(crate) Arc<dyn Collection>);
-
-#[async_trait]
-impl Collection for Plain {
-    async fn info(&self) -> Result<CollectionInfo> {
-        self.0.info().await
-    }
-
-    async fn count(&self) -> Result<u64> {
-        self.0.count().await
-    }
-
-    async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
-        self.0.cut(rows_per_partition).await
-    }
-
-    fn scan(&self, request: ScanRequest) -> RowStream {
-        self.0.scan(request)
-    }
-
-    async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
-        self.0.last_id(range).await
-    }
-
-    async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
-        self.0.apply(batch, mode).await
     }
 }
 

@@ -8,8 +8,8 @@ use deadpool::managed::Object;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, ErrorKind, FeedHead, GetRequest, GetResult, KeyRange,
-    Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, ErrorKind, FeedHead, Filter, GetRequest, GetResult,
+    KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;
@@ -131,7 +131,11 @@ impl Collection for PostgresCollection {
     }
 
     fn scan(&self, request: ScanRequest) -> RowStream {
-        read::scan(Arc::clone(&self.table), request)
+        self.scan_passing(request, &Filter::All)
+    }
+
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        read::scan(Arc::clone(&self.table), request, filter.clone())
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {

@@ -13,15 +13,31 @@ pub(crate) enum Value {
     Number(i64),
 }
 
-/// The values of a statement in the order of their placeholders.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Values(Vec<Value>);
+/// The values of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Values {
+    /// Sent beside it, in the order of their placeholders.
+    Beside(Vec<Value>),
+    /// Written into it, for the statements that take no parameters.
+    Within,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Beside(Vec::new())
+    }
+}
 
 impl Values {
-    /// Takes a value and returns its placeholder.
+    /// Takes a value and returns what stands for it.
     pub(crate) fn bind(&mut self, value: Value) -> String {
-        self.0.push(value);
-        format!("${}", self.0.len())
+        match self {
+            Self::Beside(values) => {
+                values.push(value);
+                format!("${}", values.len())
+            }
+            Self::Within => written(&value),
+        }
     }
 
     pub(crate) fn text(&mut self, text: impl Into<String>) -> String {
@@ -34,7 +50,21 @@ impl Values {
 
     /// As the driver takes them, with their types said: one round trip, and nothing prepared that a pooler would lose.
     pub(crate) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        self.0.iter().map(typed).collect()
+        match self {
+            Self::Beside(values) => values.iter().map(typed).collect(),
+            Self::Within => Vec::new(),
+        }
+    }
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("({}::text)", literal(text)),
+        Value::Texts(texts) => {
+            let texts: Vec<String> = texts.iter().map(|text| text.as_deref().map_or("NULL".into(), literal)).collect();
+            format!("(ARRAY[{}]::text[])", texts.join(","))
+        }
+        Value::Number(number) => format!("({number}::bigint)"),
     }
 }
 
@@ -66,5 +96,18 @@ mod tests {
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal(r"a\' OR 1=1"), r" E'a\\'' OR 1=1'");
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+    }
+
+    #[test]
+    fn values_are_sent_beside_a_statement_or_written_into_it() {
+        let mut beside = Values::default();
+        assert_eq!((beside.text("it's"), beside.texts(["a", "b"])), ("$1".to_owned(), "$2".to_owned()));
+        assert_eq!(beside.typed().len(), 2);
+        let mut within = Values::Within;
+        assert_eq!(within.text("it's"), "('it''s'::text)");
+        assert_eq!(within.texts(["a'", r"\"]), r"(ARRAY['a''', E'\\']::text[])");
+        assert_eq!(within.bind(Value::Texts(vec![None])), "(ARRAY[NULL]::text[])");
+        assert_eq!(within.bind(Value::Number(-7)), "(-7::bigint)");
+        assert!(within.typed().is_empty());
     }
 }

@@ -1,7 +1,8 @@
 use super::reference;
 use super::{
-    Applied, ChangeBatch, CollectionInfo, Cursor, EmbedderIdentity, Error, ErrorKind, FeedHead, GetRequest, GetResult,
-    KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, CollectionInfo, Cursor, EmbedderIdentity, Error, ErrorKind, FeedHead, Filter, GetRequest,
+    GetResult, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection,
+    WriteMode,
 };
 use crate::rows::RowBatch;
 use async_trait::async_trait;
@@ -31,6 +32,14 @@ pub trait Collection: Send + Sync {
 
     /// Reads rows. Each row is seen as one committed state; rows changed meanwhile may be seen before or after.
     fn scan(&self, request: ScanRequest) -> RowStream;
+
+    /// Reads the rows that pass the filter, otherwise as [`scan`](Self::scan) does. Rows that do not pass may come too,
+    /// and batches may be empty: the store leaves out what it can without reading the whole of it, and whoever asks looks
+    /// at what comes. Of [`Filter::All`] it is the scan itself.
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        let _ = filter;
+        self.scan(request)
+    }
 
     /// The greatest id in the range, if any row is in it.
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>>;

@@ -96,7 +96,7 @@ impl Collection for AsCopied {
     /// Batches may be empty: rows that do not pass are read too, and whoever waits learns that something goes on.
     fn scan(&self, request: ScanRequest) -> RowStream {
         let (filter, conversions) = (self.filter.clone(), self.conversions);
-        let batches = self.source.scan(request);
+        let batches = self.source.scan_passing(request, &filter);
         batches
             .map(move |batch| {
                 let passing = passing(&filter, batch?)?;

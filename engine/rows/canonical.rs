@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// MemPalace's mark for a row without metadata; equal to none.
-const REPAIRED_EMPTY: &str = "_repaired_empty_meta";
+pub const REPAIRED_EMPTY: &str = "_repaired_empty_meta";
 /// Objects and arrays within the outermost object, as `serde_json` takes them.
 const DEPTH: usize = 126;
 

@@ -10,6 +10,6 @@ mod convert;
 mod digest;
 
 pub use batch::{Row, RowBatch, RowBatchBuilder, RowSchemaError, Salvaged, row_schema};
-pub use canonical::{canonical_metadata, canonical_metadata_text};
+pub use canonical::{REPAIRED_EMPTY, canonical_metadata, canonical_metadata_text};
 pub use convert::{Converted, convert, metadata_without_nul, text_without_nul};
 pub use digest::RowDigest;

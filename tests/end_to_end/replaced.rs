@@ -1,4 +1,4 @@
-//! Targets in databases, replaced by a verified copy, and nothing less.
+//! Targets in databases and written through a server, replaced by a verified copy, and nothing less.
 
 use crate::kill::kill_at;
 use crate::postgres::{migrate, palace};
@@ -96,7 +96,16 @@ fn is_compared_again(database: &str) {
 
 #[test]
 fn a_replacement_in_postgres_that_is_killed_leaves_the_old_palace_or_the_new_one() {
-    is_killed(palace, |there| *there == only_closets() || *there == everything());
+    is_killed(|_, name| palace(name), is_one_or_the_other);
+}
+
+#[test]
+fn a_replacement_of_a_chroma_directory_that_is_killed_leaves_the_old_palace_or_the_new_one() {
+    is_killed(|scratch, name| format!("chroma:{}", scratch.path(name).display()), is_one_or_the_other);
+}
+
+fn is_one_or_the_other(there: &Vec<(String, u64)>) -> bool {
+    *there == only_closets() || *there == everything()
 }
 
 #[test]
@@ -104,23 +113,23 @@ fn a_replacement_on_a_chroma_server_that_is_killed_is_finished_by_the_same_comma
     // Collection by collection: whatever is there has all the rows it had or shall have.
     let whole =
         |(name, rows): &(String, u64)| only_closets().iter().chain(&everything()).any(|(n, r)| n == name && r == rows);
-    is_killed(on_chroma, |there| there.iter().all(whole));
+    is_killed(|_, name| on_chroma(name), |there| there.iter().all(whole));
 }
 
-fn is_killed(palace: fn(&str) -> String, may_hold: impl Fn(&Vec<(String, u64)>) -> bool) {
+fn is_killed(palace: impl Fn(&Scratch, &str) -> String, may_hold: impl Fn(&Vec<(String, u64)>) -> bool) {
     const SEED: u64 = 20_260_302;
     println!("seed {SEED}");
     let mut rng = StdRng::seed_from_u64(SEED);
     let scratch = Scratch::new();
     scratch.palace();
-    let measured = palace("killed-0");
+    let measured = palace(&scratch, "killed-0");
     closets_in(&measured, &scratch);
     let began = Instant::now();
     assert_eq!(overwrite(&measured, &scratch).run().code, Some(0));
     let mut whole = began.elapsed();
     let mut struck = 0;
     for number in 1..=20 {
-        let database = palace(&format!("killed-{number}"));
+        let database = palace(&scratch, &format!("killed-{number}"));
         closets_in(&database, &scratch);
         let late = number % 2 == 0;
         let moment = whole.mul_f64(if late { rng.random_range(0.8..1.0) } else { rng.random_range(0.1..0.8) });

@@ -3,15 +3,14 @@
 
     palace.py make PALACE --rows N [--closets K] [--churn TIMES] [--seed S]
     palace.py dump PALACE OUT.jsonl
-    palace.py odd PALACE [--rows N]
+    palace.py odd PALACE [--rows N] [--bare ID]...
     palace.py write PALACE --seconds S
     palace.py bulk PALACE --rows N
 
 `make` writes drawers and closets; --churn rewrites, deletes and adds
 some again, so many times, so that queue, index and metadata all
 have a history. `dump` writes one JSON object per row as chromadb's client returns it, vectors as hex of their little-endian
-f32. `odd` makes a palace of
-collections that are out of the ordinary. `bulk` makes a large palace for benchmarks: a real one of a single row, whose tables and index files are then filled
+f32. `odd` makes a palace of collections that are out of the ordinary, the rows of --bare without their vectors. `bulk` makes a large palace for benchmarks: a real one of a single row, whose tables and index files are then filled
 directly, all vectors flushed. `write` changes rows for so many seconds, printing "ready" once it has begun.
 """
 import argparse
@@ -20,6 +19,7 @@ import json
 import math
 import os
 import random
+import sqlite3
 import struct
 import sys
 import tempfile
@@ -113,6 +113,12 @@ def odd(args):
     make_one("by_l2", "l2").add(
         ids=[f"row-{n:02d}" for n in numbers], documents=["" for _ in numbers],
         embeddings=[[float(n), 1.0, -2.5, 0.25, 0.0] for n in numbers], metadatas=[{"n": n} for n in numbers])
+    # So few rows are in no index yet: without its place in the queue a vector is lost.
+    with sqlite3.connect(f"{args.palace}/chroma.sqlite3") as database:
+        for row_id in args.bare:
+            lost = database.execute("DELETE FROM embeddings_queue WHERE id = ?", (row_id,)).rowcount
+            assert lost == 1, (row_id, lost)
+    database.close()
 
 
 def dump(args):
@@ -150,7 +156,6 @@ def write(args):
 def bulk(args):
     import glob
     import pickle
-    import sqlite3
 
     import numpy
     args.churn = args.closets = 0
@@ -223,6 +228,7 @@ for name in ("make", "odd", "write", "bulk"):
     command = commands.add_parser(name)
     command.add_argument("palace")
     command.add_argument("--rows", type=int, default=100)
+    command.add_argument("--bare", action="append", default=[])
     command.add_argument("--closets", type=int, default=0)
     command.add_argument("--churn", type=int, default=0)
     command.add_argument("--seed", default="palace")

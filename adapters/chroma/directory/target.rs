@@ -8,8 +8,9 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use palanquin_engine::contract::{
     Applied, ChangeBatch, Collection, CollectionInfo, CollectionSpec, Condition, Cursor, EmbedderIdentity, Error,
-    ErrorKind, FeedHead, GetRequest, GetResult, Health, IdentityState, KeyRange, LogEntry, MaintenanceState, OpenMode,
-    Palace, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    ErrorKind, FeedHead, Filter, GetRequest, GetResult, Health, IdentityState, KeyRange, LogEntry, MaintenanceState,
+    OpenMode, Palace, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection,
+    WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::io;
@@ -271,6 +272,11 @@ impl Collection for DirectoryCollection {
 
     fn scan(&self, request: ScanRequest) -> RowStream {
         self.streamed(move |collection| collection.scan(request))
+    }
+
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        let filter = filter.clone();
+        self.streamed(move |collection| collection.scan_passing(request, &filter))
     }
 
     async fn feed_head(&self) -> Result<Option<FeedHead>> {

@@ -3,8 +3,8 @@ use super::palace::Addressed;
 use super::{read, write};
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Error, ErrorKind, GetRequest, GetResult, KeyRange, Metric,
-    Partition, Result, RowStream, RowUpdates, ScanRequest, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Error, ErrorKind, Filter, GetRequest, GetResult, KeyRange,
+    Metric, Partition, Result, RowStream, RowUpdates, ScanRequest, WriteMode, reference,
 };
 use std::sync::Arc;
 
@@ -95,7 +95,11 @@ impl Collection for ServerCollection {
     }
 
     fn scan(&self, request: ScanRequest) -> RowStream {
-        read::scan(Arc::clone(&self.shared), request)
+        self.scan_passing(request, &Filter::All)
+    }
+
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        read::scan(Arc::clone(&self.shared), request, filter.clone())
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
@@ -116,7 +120,7 @@ impl Collection for ServerCollection {
     async fn get(&self, request: &GetRequest) -> Result<GetResult> {
         match request.selection.distinct_ids() {
             Some(ids) => read::named(&self.shared, request, &ids).await.map_err(|error| self.shared.named(error)),
-            None => read::Scanned(self).get(request).await,
+            None => reference::get(self, request).await,
         }
     }
 }

@@ -1,10 +1,8 @@
 use super::client::{MOST_IDS, Record, Wanted};
-use super::collection::{ServerCollection, Shared};
-use async_trait::async_trait;
+use super::collection::Shared;
 use futures::{StreamExt, TryStreamExt, stream};
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Error, ErrorKind, GetRequest, GetResult, KeyRange, Partition,
-    Result, RowStream, ScanRequest, WriteMode,
+    Error, ErrorKind, Filter, GetRequest, GetResult, KeyRange, Partition, Result, RowStream, ScanRequest,
 };
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder, canonical_metadata};
 use std::collections::HashMap;
@@ -50,7 +48,8 @@ pub(super) async fn cut(of: &Shared, rows_per_partition: u64) -> Result<Vec<Part
 }
 
 /// Rows in order of their ids: listed when the scan begins, read by lists of ids. What is deleted meanwhile is not seen.
-pub(super) fn scan(of: Arc<Shared>, request: ScanRequest) -> RowStream {
+/// Of rows that do not pass the filter only texts are read; a batch of them alone is empty.
+pub(super) fn scan(of: Arc<Shared>, request: ScanRequest, filter: Filter) -> RowStream {
     let ScanRequest { range, batch_rows, .. } = request;
     let listing = async move {
         let begun = async {
@@ -60,33 +59,37 @@ pub(super) fn scan(of: Arc<Shared>, request: ScanRequest) -> RowStream {
         };
         let (ids, width) = begun.await.map_err(|error| of.named(error))?;
         let rows = rows_at_once(width).min(batch_rows.max(1));
-        let state = (of, ids.into_iter(), width);
-        Ok::<_, Error>(stream::try_unfold(state, move |(of, mut ids, width)| async move {
-            loop {
-                let next: Vec<String> = ids.by_ref().take(rows).collect();
-                if next.is_empty() {
-                    return Ok(None);
-                }
-                let read = batch_of(&of, &next, width).await;
-                if let Some(batch) = read.map_err(|error| of.named(error))? {
-                    return Ok(Some((batch, (of, ids, width))));
-                }
+        let state = (of, ids.into_iter(), width, filter);
+        Ok::<_, Error>(stream::try_unfold(state, move |(of, mut ids, width, filter)| async move {
+            let next: Vec<String> = ids.by_ref().take(rows).collect();
+            if next.is_empty() {
+                return Ok(None);
             }
+            let read = async { batch_of(&of, &passing(&of, next, &filter).await?, width).await };
+            let batch = read.await.map_err(|error| of.named(error))?;
+            Ok(Some((batch, (of, ids, width, filter))))
         }))
     };
     stream::once(listing).try_flatten().boxed()
 }
 
-async fn batch_of(of: &Shared, ids: &[String], width: Option<u32>) -> Result<Option<RowBatch>> {
+/// The ids whose rows pass by their texts.
+async fn passing(of: &Shared, ids: Vec<String>, filter: &Filter) -> Result<Vec<String>> {
+    if filter.is_all() {
+        return Ok(ids);
+    }
+    let named: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let rows = of.palace.client.rows(&of.place, &named, Wanted::TEXTS).await?.into_iter().map(without_mark);
+    Ok(rows.filter(|row| filter.passes(row.document.as_deref(), &row.metadata)).map(|row| row.id).collect())
+}
+
+async fn batch_of(of: &Shared, ids: &[String], width: Option<u32>) -> Result<RowBatch> {
     let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut rows = whole(of, &wanted).await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
     rows.sort_unstable_by(|one, other| one.id.cmp(&other.id));
     let found =
         || rows.iter().find_map(|row| row.embedding.as_ref()).and_then(|vector| u32::try_from(vector.len()).ok());
-    batch(&rows, width.or_else(found).unwrap_or(0)).map(Some)
+    batch(&rows, width.or_else(found).unwrap_or(0))
 }
 
 /// Rows as they travel.
@@ -182,34 +185,4 @@ fn without_mark(mut row: Record) -> Record {
         row.metadata.clear();
     }
     row
-}
-
-/// The collection as one that only scans and applies: what has a default then answers by it.
-pub(super) struct Scanned<'a>(pub(super) &'a ServerCollection);
-
-#[async_trait]
-impl Collection for Scanned<'_> {
-    async fn info(&self) -> Result<CollectionInfo> {
-        self.0.info().await
-    }
-
-    async fn count(&self) -> Result<u64> {
-        self.0.count().await
-    }
-
-    async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
-        self.0.cut(rows_per_partition).await
-    }
-
-    fn scan(&self, request: ScanRequest) -> RowStream {
-        self.0.scan(request)
-    }
-
-    async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
-        self.0.last_id(range).await
-    }
-
-    async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
-        self.0.apply(batch, mode).await
-    }
 }

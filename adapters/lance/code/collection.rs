@@ -5,7 +5,7 @@ use crate::{cut, feed, scan};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, FeedHead, KeyRange, Partition, Result, RowStream,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, FeedHead, Filter, KeyRange, Partition, Result, RowStream,
     ScanOrder, ScanRequest, WriteMode,
 };
 use serde_json::Value;
@@ -62,7 +62,7 @@ impl Collection for CodeCollection {
 
     fn scan(&self, request: ScanRequest) -> RowStream {
         match request.order {
-            ScanOrder::ById => scan::ordered(self.handle.clone(), request),
+            ScanOrder::ById => scan::ordered(self.handle.clone(), request, Filter::All),
             ScanOrder::Any => scan::streamed(self.handle.clone(), request),
         }
     }

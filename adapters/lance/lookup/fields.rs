@@ -74,7 +74,7 @@ impl Fields {
     }
 }
 
-fn text_column<'a>(pinned: &Pinned, batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+pub(super) fn text_column<'a>(pinned: &Pinned, batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
     let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
     column.ok_or_else(|| pinned.place.error(ErrorKind::Internal, format!("a batch came back without column {name}")))
 }

@@ -15,5 +15,5 @@ mod tests;
 
 pub(crate) use get::get;
 pub(crate) use nearest::query;
-pub(crate) use pushdown::{any_of, of_filter};
+pub(crate) use pushdown::{addresses_passing, any_of, of_filter};
 pub(crate) use select::{by_ids, count, is_any};

@@ -1,3 +1,5 @@
+use super::fields::text_column;
+use crate::collection::Pinned;
 use crate::scan::canonical_text;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, StringArray};
@@ -5,7 +7,7 @@ use arrow_schema::DataType;
 use lancedb::datafusion::common::DataFusionError;
 use lancedb::datafusion::logical_expr::{ColumnarValue, Expr, Volatility, create_udf};
 use lancedb::datafusion::prelude::{col, lit};
-use palanquin_engine::contract::{Error, ErrorKind, Filter, Metadata};
+use palanquin_engine::contract::{Error, ErrorKind, Filter, Metadata, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -19,10 +21,7 @@ pub(crate) fn of_filter(filter: &Filter) -> Option<Expr> {
     if filter.is_all() {
         return None;
     }
-    let columns: Vec<&str> = [(filter.reads_metadata(), "metadata"), (filter.reads_documents(), "document")]
-        .into_iter()
-        .filter_map(|(is_read, column)| is_read.then_some(column))
-        .collect();
+    let columns = columns_of(filter);
     if columns.is_empty() {
         return Some(lit(filter.passes(None, &Metadata::new())));
     }
@@ -34,6 +33,12 @@ pub(crate) fn of_filter(filter: &Filter) -> Option<Expr> {
     Some(function.call(columns.into_iter().map(col).collect()))
 }
 
+/// The columns a filter reads, in the order it is given them.
+fn columns_of(filter: &Filter) -> Vec<&'static str> {
+    let columns = [(filter.reads_metadata(), "metadata"), (filter.reads_documents(), "document")];
+    columns.into_iter().filter_map(|(is_read, column)| is_read.then_some(column)).collect()
+}
+
 fn evaluate(filter: &Filter, values: &[ColumnarValue]) -> Result<ColumnarValue, DataFusionError> {
     let columns = ColumnarValue::values_to_arrays(values)?;
     let mut texts = columns.iter().map(|column| {
@@ -43,7 +48,17 @@ fn evaluate(filter: &Filter, values: &[ColumnarValue]) -> Result<ColumnarValue, 
     let metadata = if filter.reads_metadata() { texts.next().transpose()? } else { None };
     let documents = if filter.reads_documents() { texts.next().transpose()? } else { None };
     let rows = columns.first().map_or(0, |column| column.len());
-    let passes: Result<BooleanArray, DataFusionError> = (0..rows)
+    Ok(ColumnarValue::Array(Arc::new(passing(filter, rows, metadata, documents)?)))
+}
+
+/// Which of some rows pass; the columns that the filter reads are given.
+fn passing(
+    filter: &Filter,
+    rows: usize,
+    metadata: Option<&StringArray>,
+    documents: Option<&StringArray>,
+) -> Result<BooleanArray, DataFusionError> {
+    (0..rows)
         .map(|row| {
             let document = documents.and_then(|documents| text(documents, row));
             match metadata {
@@ -51,8 +66,25 @@ fn evaluate(filter: &Filter, values: &[ColumnarValue]) -> Result<ColumnarValue, 
                 None => Ok(Some(filter.passes(document, &Metadata::new()))),
             }
         })
-        .collect();
-    Ok(ColumnarValue::Array(Arc::new(passes?)))
+        .collect()
+}
+
+/// Those of these addresses whose rows pass the filter, in the same order. No vector is read.
+pub(crate) async fn addresses_passing(pinned: &Pinned, filter: &Filter, addresses: Vec<u64>) -> Result<Vec<u64>> {
+    let failed = |error| pinned.place.store("could not look at the rows", error);
+    let columns = columns_of(filter);
+    if columns.is_empty() {
+        return Ok(if filter.passes(None, &Metadata::new()) { addresses } else { Vec::new() });
+    }
+    let mut left = Vec::new();
+    let mut those = addresses.iter();
+    for batch in super::fields::take(pinned, addresses.clone(), &columns).await? {
+        let metadata = filter.reads_metadata().then(|| text_column(pinned, &batch, "metadata")).transpose()?;
+        let documents = filter.reads_documents().then(|| text_column(pinned, &batch, "document")).transpose()?;
+        let passes = passing(filter, batch.num_rows(), metadata, documents).map_err(failed)?;
+        left.extend(passes.iter().zip(&mut those).filter_map(|(passes, address)| passes?.then_some(*address)));
+    }
+    Ok(left)
 }
 
 fn text(column: &StringArray, row: usize) -> Option<&str> {

@@ -1,9 +1,10 @@
-use crate::testing::{Owned, Plain, TestPalace, changes, kind, row, rows, spec, upserts};
+use crate::testing::{Owned, TestPalace, changes, kind, row, rows, spec, upserts};
 use arrow_array::StringArray;
 use lancedb::index::Index;
 use lancedb::table::OptimizeAction;
 use palanquin_engine::contract::{
     Collection, CollectionSpec, ErrorKind, Filter, GetRequest, Include, Metric, QueryRequest, Selection, WriteMode,
+    reference,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -117,7 +118,6 @@ fn include(random: &mut StdRng) -> Include {
 
 /// Everything that is answered, against the answers made of nothing but scans.
 async fn same_answers(collection: &Arc<dyn Collection>, random: &mut StdRng, times: usize) {
-    let plain = Plain(collection.clone());
     for _ in 0..times {
         let ids: Option<Vec<String>> = random.random_bool(0.4).then(|| {
             let id = |random: &mut StdRng| format!("{}'{}", random.random_range(0..4), random.random_range(0..44));
@@ -129,7 +129,11 @@ async fn same_answers(collection: &Arc<dyn Collection>, random: &mut StdRng, tim
             offset: random.random_range(0..3) * random.random_range(0..20),
             include: include(random),
         };
-        assert_eq!(collection.get(&request).await.unwrap(), plain.get(&request).await.unwrap(), "{request:?}");
+        assert_eq!(
+            collection.get(&request).await.unwrap(),
+            reference::get(collection.as_ref(), &request).await.unwrap(),
+            "{request:?}"
+        );
 
         let vectors = [vec![0.0; 4], vec![1e30; 4], vec![1.0, -1.0, 0.5, 0.0], vec![2.0, 2.0, 2.0, 2.0]];
         let request = QueryRequest {
@@ -138,7 +142,11 @@ async fn same_answers(collection: &Arc<dyn Collection>, random: &mut StdRng, tim
             filter: filter(random),
             include: include(random),
         };
-        assert_eq!(collection.query(&request).await.unwrap(), plain.query(&request).await.unwrap(), "{request:?}");
+        assert_eq!(
+            collection.query(&request).await.unwrap(),
+            reference::query(collection.as_ref(), &request).await.unwrap(),
+            "{request:?}"
+        );
     }
 }
 
@@ -185,7 +193,7 @@ async fn a_delete_by_filter_removes_exactly_what_passes_in_one_commit() {
         for _ in 0..15 {
             let ids = random.random_bool(0.3).then(|| (0..40).map(|n| format!("1'{n}")).collect());
             let selection = Selection { ids, filter: filter(&mut random) };
-            let doomed = Plain(collection.clone()).get(&GetRequest::of(selection.clone())).await.unwrap().ids;
+            let doomed = reference::get(collection.as_ref(), &GetRequest::of(selection.clone())).await.unwrap().ids;
             let before = palace.table("c").await.version().await.unwrap();
             assert_eq!(collection.delete(&selection).await.unwrap(), doomed.len() as u64, "{selection:?}");
             let commits = palace.table("c").await.version().await.unwrap() - before;
@@ -227,11 +235,14 @@ async fn in_a_table_made_by_others_a_filter_sees_what_a_scan_shows() {
     let ids = StringArray::from(vec!["a", "b", "c", "d", "e"]);
     palace.foreign_table("foreign", ids, metadata).await;
     let collection = palace.palace.collection("foreign").await.unwrap();
-    let plain = Plain(collection.clone());
     for clause in [json!({"a": 1}), json!({"a": null}), json!({"_repaired_empty_meta": true}), json!({"a": {"$ne": 1}})]
     {
         let request = GetRequest::of(Selection::filter(Filter::parse(&clause).unwrap()));
-        assert_eq!(collection.get(&request).await.unwrap(), plain.get(&request).await.unwrap(), "{clause}");
+        assert_eq!(
+            collection.get(&request).await.unwrap(),
+            reference::get(collection.as_ref(), &request).await.unwrap(),
+            "{clause}"
+        );
     }
 }
 

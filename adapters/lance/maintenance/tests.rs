@@ -1,10 +1,10 @@
 use crate::LanceBackend;
 use crate::maintenance::{KINDS, Upkeep};
-use crate::testing::{Owned, Plain, Recorder, TestPalace, changes, contents, kind, row, rows, spec, tree, upserts};
+use crate::testing::{Owned, Recorder, TestPalace, changes, contents, kind, row, rows, spec, tree, upserts};
 use futures::TryStreamExt;
 use palanquin_engine::contract::{
     Backend, ChangeBatch, Collection, CollectionSpec, Cursor, ErrorKind, GetRequest, MaintenanceResult,
-    MaintenanceStatus, Metric, OpenMode, Palace, PalaceRef, Progress, QueryRequest, Selection, WriteMode,
+    MaintenanceStatus, Metric, OpenMode, Palace, PalaceRef, Progress, QueryRequest, Selection, WriteMode, reference,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -239,10 +239,10 @@ async fn a_large_collection_gets_an_index_of_its_vectors_and_searches_by_it() {
         let new = Owned { id: "new".into(), ..given[10].clone() };
         collection.apply(changes(&[given[10].clone(), new], &["0020"]), WriteMode::Upsert).await.unwrap();
 
-        let plain = Plain(collection.clone());
         let vectors = vec![vec![0.5, 0.25, -0.5, 0.75], vec![0.0; 4], vec![1e30; 4], vec![0.1, 0.2, 0.3, 0.4]];
         let request = QueryRequest::of(vectors, 5);
-        let (found, exact) = (collection.query(&request).await.unwrap(), plain.query(&request).await.unwrap());
+        let (found, exact) =
+            (collection.query(&request).await.unwrap(), reference::query(collection.as_ref(), &request).await.unwrap());
         for (vector, (found, exact)) in found.distances.iter().zip(&exact.distances).enumerate() {
             assert_eq!(found.len(), 5);
             if vector == 1 || vector == 2 {
@@ -256,7 +256,10 @@ async fn a_large_collection_gets_an_index_of_its_vectors_and_searches_by_it() {
         let common = hits(&found.ids).intersection(&hits(&exact.ids)).count();
         assert!(common * 10 >= hits(&exact.ids).len() * 8, "{metric}: {:?} {:?}", found.ids, exact.ids);
         let request = GetRequest::of(Selection::ids(found.ids.concat()));
-        assert_eq!(collection.get(&request).await.unwrap(), plain.get(&request).await.unwrap());
+        assert_eq!(
+            collection.get(&request).await.unwrap(),
+            reference::get(collection.as_ref(), &request).await.unwrap()
+        );
     }
 }
 
@@ -272,7 +275,7 @@ async fn vectors_that_lance_cannot_index_stay_searched_exactly() {
     assert_eq!(told(&indexed, "c")["ids"], json!("built"));
     assert!(told(&indexed, "c")["vectors"].as_str().unwrap().starts_with("skipped: "), "{indexed:?}");
     let request = QueryRequest::of(vec![vec![1e29; 4]], 5);
-    let exact = Plain(collection.clone()).query(&request).await.unwrap();
+    let exact = reference::query(collection.as_ref(), &request).await.unwrap();
     assert_eq!((collection.query(&request).await.unwrap(), exact.ids[0][0].as_str()), (exact.clone(), "0000"));
 }
 

@@ -9,6 +9,7 @@
 
 use crate::statement::Values;
 use palanquin_engine::contract::{Filter, Test};
+use palanquin_engine::rows::REPAIRED_EMPTY;
 use serde_json::Value;
 
 #[cfg(test)]
@@ -37,7 +38,8 @@ impl Predicate {
                 let part = values.text(part);
                 Self::exact(format!("coalesce(strpos(document COLLATE \"C\", {part}) > 0, false)"))
             }
-            Filter::Metadata(key, _) if has_nul(key) => Self::unsaid(),
+            // The evaluator sees no such key in a row that holds it alone.
+            Filter::Metadata(key, _) if has_nul(key) || key == REPAIRED_EMPTY => Self::unsaid(),
             Filter::Metadata(key, test) => match of_test(key, test, values) {
                 Some(sql) => Self::exact(sql),
                 None => Self::unsaid(),

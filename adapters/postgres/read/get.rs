@@ -5,6 +5,7 @@ use crate::statement::{Value, Values};
 use crate::write::json_of;
 use futures::TryStreamExt;
 use palanquin_engine::contract::{ErrorKind, Filter, GetRequest, GetResult, Include, Metadata, Result};
+use palanquin_engine::rows::REPAIRED_EMPTY;
 use std::collections::HashMap;
 use tokio_postgres::{Client, Row};
 
@@ -62,7 +63,7 @@ impl Found {
             Some(text) => serde_json::from_str(&json_of(text))
                 .map_err(|error| corrupt("metadata is no JSON object").with_source(error))?,
         };
-        let is_mark = metadata.len() == 1 && metadata.get("_repaired_empty_meta") == Some(&true.into());
+        let is_mark = metadata.len() == 1 && metadata.get(REPAIRED_EMPTY) == Some(&true.into());
         let embedding = match row.get::<_, Option<&[u8]>>(3) {
             None => None,
             Some(bytes) => {

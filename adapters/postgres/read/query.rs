@@ -6,11 +6,7 @@ use crate::collection::{PostgresCollection, Table};
 use crate::connection::Session;
 use crate::filter::Predicate;
 use crate::statement::{Value, Values};
-use async_trait::async_trait;
-use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Include, KeyRange, Metric, Partition, QueryRequest, QueryResult,
-    Result, RowStream, ScanRequest, WriteMode, reference,
-};
+use palanquin_engine::contract::{Include, Metric, QueryRequest, QueryResult, Result, reference};
 use std::cmp::Ordering;
 
 /// Rows asked for beyond those wanted, to make up for rounding.
@@ -34,13 +30,13 @@ pub(crate) async fn query(
                     Some(hits) => answers.push(hits),
                     None => {
                         drop(session);
-                        return Reference(collection).query(request).await;
+                        return reference::query(collection, request).await;
                     }
                 }
             }
         } else {
             drop(session);
-            return Reference(collection).query(request).await;
+            return reference::query(collection, request).await;
         }
     } else {
         answers.resize_with(request.embeddings.len(), Vec::new);
@@ -184,34 +180,4 @@ fn collected(request: &QueryRequest, answers: Vec<Vec<(f32, Found)>>) -> QueryRe
         }
     }
     result
-}
-
-/// The collection with the operations that the contract makes of `scan`.
-struct Reference<'a>(&'a PostgresCollection);
-
-#[async_trait]
-impl Collection for Reference<'_> {
-    async fn info(&self) -> Result<CollectionInfo> {
-        self.0.info().await
-    }
-
-    async fn count(&self) -> Result<u64> {
-        self.0.count().await
-    }
-
-    async fn cut(&self, rows_per_partition: u64) -> Result<Vec<Partition>> {
-        self.0.cut(rows_per_partition).await
-    }
-
-    fn scan(&self, request: ScanRequest) -> RowStream {
-        self.0.scan(request)
-    }
-
-    async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
-        self.0.last_id(range).await
-    }
-
-    async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
-        self.0.apply(batch, mode).await
-    }
 }

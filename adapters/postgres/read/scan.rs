@@ -2,8 +2,10 @@ use super::row::{self, Sent};
 use super::within;
 use crate::collection::Table;
 use crate::connection::Lease;
+use crate::filter::Predicate;
+use crate::statement::Values;
 use futures::stream::{self, StreamExt};
-use palanquin_engine::contract::{ErrorKind, Result, RowStream, ScanOrder, ScanRequest};
+use palanquin_engine::contract::{ErrorKind, Filter, Result, RowStream, ScanOrder, ScanRequest};
 use palanquin_engine::rows::{RowBatch, RowBatchBuilder};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,17 +25,17 @@ struct Running {
 }
 
 enum State {
-    Asked(ScanRequest),
+    Asked(ScanRequest, Filter),
     Running(Box<Running>, usize),
 }
 
-/// The rows of one statement, hence of one snapshot.
-pub(crate) fn scan(table: Arc<Table>, request: ScanRequest) -> RowStream {
-    stream::try_unfold((table, State::Asked(request)), |(table, state)| async move {
+/// The rows of one statement, hence of one snapshot; at least those that pass the filter.
+pub(crate) fn scan(table: Arc<Table>, request: ScanRequest, filter: Filter) -> RowStream {
+    stream::try_unfold((table, State::Asked(request, filter)), |(table, state)| async move {
         let (mut running, batch_rows) = match state {
-            State::Asked(request) => {
+            State::Asked(request, filter) => {
                 let batch_rows = request.batch_rows.max(1);
-                (Box::new(start(&table, &request).await?), batch_rows)
+                (Box::new(start(&table, &request, &filter).await?), batch_rows)
             }
             State::Running(running, batch_rows) => (running, batch_rows),
         };
@@ -43,20 +45,21 @@ pub(crate) fn scan(table: Arc<Table>, request: ScanRequest) -> RowStream {
     .boxed()
 }
 
-async fn start(table: &Table, request: &ScanRequest) -> Result<Running> {
+async fn start(table: &Table, request: &ScanRequest, filter: &Filter) -> Result<Running> {
     let lease = table.server.lease().await.map_err(|error| table.place.name(error))?;
     let failed = |error| table.place.sql("could not begin to read the rows", error);
     let dimension = match table.dimension {
         Some(dimension) => dimension,
         None => super::dimension(&lease, table).await?.unwrap_or(0),
     };
-    let rows = lease.copy_out(statement(table, request).as_str()).await.map_err(failed)?;
+    let rows = lease.copy_out(statement(table, request, filter).as_str()).await.map_err(failed)?;
     let rows = Box::pin(BinaryCopyOutStream::new(rows, &COLUMNS));
     Ok(Running { lease, rows, dimension, vector: Vec::new(), has_ended: false })
 }
 
-fn statement(table: &Table, request: &ScanRequest) -> String {
-    let (name, condition) = (&table.name, within(table, &request.range));
+fn statement(table: &Table, request: &ScanRequest, filter: &Filter) -> String {
+    let passes = Predicate::of(filter, &mut Values::Within).sql;
+    let (name, condition) = (&table.name, format!("{} AND {passes}", within(table, &request.range)));
     let columns = "id, document, metadata, embedding";
     let rows = match request.order {
         ScanOrder::Any => format!("SELECT {columns} FROM {name} WHERE {condition}"),

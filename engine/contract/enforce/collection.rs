@@ -155,6 +155,13 @@ impl Collection for EnforcedCollection {
         }
     }
 
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        match self.standing.check_open() {
+            Ok(()) => self.while_open(self.collection.scan_passing(request, filter)),
+            Err(error) => failed(error),
+        }
+    }
+
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {
         self.standing.check_open()?;
         self.collection.last_id(range).await

@@ -7,9 +7,9 @@ mod search;
 mod tests;
 mod write;
 
-pub(super) use read::{delete, get};
-pub use search::distance;
-pub(super) use search::query;
+pub(super) use read::delete;
+pub use read::get;
+pub use search::{distance, query};
 pub(super) use write::{add, update};
 
 /// Rows read at a time.

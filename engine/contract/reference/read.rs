@@ -10,10 +10,11 @@ use std::collections::HashMap;
 /// Ids removed at a time.
 const DELETE_ROWS: usize = 10_000;
 
-pub(in crate::contract) async fn get<C: Collection + ?Sized>(
-    collection: &C,
-    request: &GetRequest,
-) -> Result<GetResult> {
+/// What [`Collection::get`] answers of what a scan gives.
+///
+/// # Errors
+/// Those of the scan; `Corrupt` for a row whose metadata is no JSON object.
+pub async fn get<C: Collection + ?Sized>(collection: &C, request: &GetRequest) -> Result<GetResult> {
     let selection = &request.selection;
     let Some(ids) = selection.distinct_ids() else { return get_all(collection, request).await };
     let wanted: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
@@ -57,7 +58,8 @@ async fn get_all<C: Collection + ?Sized>(collection: &C, request: &GetRequest) -
     let mut result = empty(request.include);
     let (mut passed_over, limit) = (0, request.limit.unwrap_or(usize::MAX));
     let order = ScanOrder::ById;
-    let mut batches = collection.scan(ScanRequest { range: KeyRange::ALL, order, batch_rows: BATCH_ROWS });
+    let scan = ScanRequest { range: KeyRange::ALL, order, batch_rows: BATCH_ROWS };
+    let mut batches = collection.scan_passing(scan, &request.selection.filter);
     while result.ids.len() < limit
         && let Some(batch) = batches.try_next().await?
     {

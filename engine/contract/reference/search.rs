@@ -41,16 +41,18 @@ impl Nearest {
     }
 }
 
-pub(in crate::contract) async fn query<C: Collection + ?Sized>(
-    collection: &C,
-    request: &QueryRequest,
-) -> Result<QueryResult> {
+/// What [`Collection::query`] answers of what a scan gives: exact.
+///
+/// # Errors
+/// Those of the scan; `Corrupt` for a row whose metadata is no JSON object.
+pub async fn query<C: Collection + ?Sized>(collection: &C, request: &QueryRequest) -> Result<QueryResult> {
     let metric = collection.info().await?.metric.unwrap_or(Metric::L2);
     let mut nearest: Vec<_> =
         request.embeddings.iter().map(|_| Nearest { hits: Vec::new(), wanted: request.results }).collect();
     if !nearest.is_empty() && request.results > 0 {
         let order = ScanOrder::Any;
-        let mut batches = collection.scan(ScanRequest { range: KeyRange::ALL, order, batch_rows: BATCH_ROWS });
+        let scan = ScanRequest { range: KeyRange::ALL, order, batch_rows: BATCH_ROWS };
+        let mut batches = collection.scan_passing(scan, &request.filter);
         while let Some(batch) = batches.try_next().await? {
             search(metric, request, &batch, &mut nearest)?;
         }

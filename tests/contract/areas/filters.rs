@@ -1,11 +1,14 @@
 //! The whole where-dialect (§1.4) against the reference evaluator.
 
 use super::generated::{clause, document_clause, rows_to_filter};
-use crate::rows::{Written, assert_rows, batch, got, ids_of, model_of, numbered, row, scanned};
+use crate::rows::{Written, assert_rows, batch, got, ids_of, model_of, numbered, row, scanned, written};
 use crate::world::{DRAWERS, WIDTH, World, assert_refused, seeded};
+use futures::TryStreamExt;
 use palanquin_engine::contract::{
-    Collection, ErrorKind, Filter, GetRequest, QueryRequest, Result, Selection, reference, token,
+    Collection, ErrorKind, Filter, GetRequest, KeyRange, QueryRequest, Result, ScanOrder, ScanRequest, Selection,
+    reference, token,
 };
+use palanquin_engine::rows::RowBatch;
 use rand::Rng;
 use serde_json::json;
 
@@ -20,8 +23,10 @@ fn passing(rows: &[Written], filter: &Filter) -> Vec<Written> {
     rows.filter(|row| filter.passes(row.document.as_deref(), &row.metadata)).collect()
 }
 
-/// The rows `get` finds are those the reference finds, or the filter is refused by name.
+/// The rows `get` finds are those the reference finds, or the filter is refused by name; a scan leaves none of them out.
 async fn check_get(world: &World, drawers: &dyn Collection, rows: &[Written], filter: &Filter, what: &str) {
+    let request = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1_000 };
+    check_scan(world, drawers, rows, filter, request, what).await;
     let found = got(world, drawers, Selection::filter(filter.clone())).await;
     if !is_promised(world, filter) {
         assert_refused(found.map(drop), ErrorKind::UnsupportedFilter, what);
@@ -29,6 +34,45 @@ async fn check_get(world: &World, drawers: &dyn Collection, rows: &[Written], fi
     }
     let wanted = ids_of(&passing(rows, filter));
     assert_eq!(ids_of(&found.unwrap_or_else(|error| panic!("{what}: {error}"))), wanted, "{what}");
+}
+
+/// Of the range, a scan for what passes gives every such row, whole and once, and none that is not there.
+async fn check_scan(
+    world: &World,
+    drawers: &dyn Collection,
+    rows: &[Written],
+    filter: &Filter,
+    request: ScanRequest,
+    what: &str,
+) {
+    let what = format!("{what}, scanned over {} {:?}", request.range, request.order);
+    let batches: Vec<RowBatch> = drawers.scan_passing(request.clone(), filter).try_collect().await.unwrap();
+    assert!(batches.iter().all(|batch| batch.len() <= request.batch_rows), "{what}: no larger than asked for");
+    let mut found: Vec<Written> = batches.iter().flat_map(written).collect();
+    if request.order == ScanOrder::Any {
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+    }
+    let all: Vec<Written> = model_of(rows).into_values().filter(|row| request.range.contains(&row.id)).collect();
+    let there = model_of(&all);
+    assert!(found.iter().all(|row| there.contains_key(&row.id)), "{what}: only rows of the range");
+    found.retain(|row| filter.passes(row.document.as_deref(), &row.metadata));
+    assert_rows(world, &found, &passing(&all, filter), &what);
+}
+
+pub(crate) async fn a_scan_for_what_passes_leaves_out_no_such_row(world: &World) {
+    let mut rng = seeded(0xf17e5);
+    let rows = world.fitted(rows_to_filter(&mut rng, 120));
+    let drawers = filled(world, &rows).await;
+    let bound = |n: usize| Some(format!("id-{n:04}"));
+    for turn in 0..60 {
+        let (shown, filter) = generated_filter(&mut rng);
+        let (after, upto) = (rng.random_range(0..60), rng.random_range(40..120));
+        for range in [KeyRange::ALL, KeyRange { after: bound(after), upto: bound(upto) }] {
+            let order = if turn % 2 == 0 { ScanOrder::ById } else { ScanOrder::Any };
+            let request = ScanRequest { range, order, batch_rows: [1, 7, 50, 1_000][turn % 4] };
+            check_scan(world, drawers.as_ref(), &rows, &filter, request, &shown).await;
+        }
+    }
 }
 
 async fn filled(world: &World, rows: &[Written]) -> std::sync::Arc<dyn Collection> {

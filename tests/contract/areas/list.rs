@@ -43,6 +43,7 @@ macro_rules! __each_test {
                 every_operator_answers_as_the_dialect_says "§1.4"
                 documents_are_searched_by_their_exact_text "§1.4"
                 a_generated_filter_answers_like_the_reference "§1.4"
+                a_scan_for_what_passes_leaves_out_no_such_row "§1.4"
                 a_query_filters_before_it_ranks "§1.4"
                 a_delete_removes_what_passes_and_nothing_else "§1.4"
                 an_operator_that_is_not_of_the_dialect_is_refused_by_name "§1.4"

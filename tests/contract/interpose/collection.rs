@@ -2,8 +2,9 @@ use super::Between;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, FeedHead, GetRequest, GetResult,
-    KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, FeedHead, Filter, GetRequest,
+    GetResult, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection,
+    WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ impl Collection for InterposedCollection {
 
     fn scan(&self, request: ScanRequest) -> RowStream {
         self.between.scan(self.behind.as_ref(), request)
+    }
+
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
+        self.between.scan_passing(self.behind.as_ref(), request, filter)
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {

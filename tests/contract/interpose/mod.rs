@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use palanquin_engine::contract::{
     Applied, Backend, ChangeBatch, Collection, CollectionInfo, CollectionSpec, Cursor, Descriptor, EmbedderIdentity,
-    FeedHead, GetRequest, GetResult, KeyRange, LogEntry, MaintenanceResult, MaintenanceState, OpenOptions, Palace,
-    PalaceRef, Partition, Progress, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest, Selection,
-    WriteMode,
+    FeedHead, Filter, GetRequest, GetResult, KeyRange, LogEntry, MaintenanceResult, MaintenanceState, OpenOptions,
+    Palace, PalaceRef, Partition, Progress, QueryRequest, QueryResult, Result, RowStream, RowUpdates, ScanRequest,
+    Selection, WriteMode,
 };
 use palanquin_engine::rows::RowBatch;
 use std::sync::Arc;
@@ -84,6 +84,11 @@ pub trait Between: Send + Sync + 'static {
 
     fn scan(&self, behind: &dyn Collection, request: ScanRequest) -> RowStream {
         behind.scan(request)
+    }
+
+    /// Where nothing is filtered, whatever stands between scans stands here too.
+    fn scan_passing(&self, behind: &dyn Collection, request: ScanRequest, filter: &Filter) -> RowStream {
+        if filter.is_all() { self.scan(behind, request) } else { behind.scan_passing(request, filter) }
     }
 
     async fn last_id(&self, behind: &dyn Collection, range: &KeyRange) -> Result<Option<String>> {

@@ -114,6 +114,13 @@ sabotage! { ReadsBeyondTheRange,
     }
 }
 
+sabotage! { LeavesOutWhatPasses,
+    fn scan_passing(&self, behind: &dyn Collection, request: ScanRequest, filter: &Filter) -> RowStream {
+        let rows = behind.scan_passing(request, filter);
+        rows.map_ok(|batch| batch.slice(0, batch.len().saturating_sub(1))).boxed()
+    }
+}
+
 sabotage! { MakesItsOwnBatches,
     fn scan(&self, behind: &dyn Collection, request: ScanRequest) -> RowStream {
         behind.scan(ScanRequest { batch_rows: request.batch_rows.max(64), ..request })

@@ -1,6 +1,8 @@
 //! What must hold between any two stores: every test here goes through all pairs of them.
 
+mod bare;
 mod changed;
+mod empty;
 mod killed;
 mod odd;
 

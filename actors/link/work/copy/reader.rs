@@ -51,7 +51,8 @@ async fn partition(
     let mut left = range.clone();
     'scan: loop {
         let batch_rows = pages.rows();
-        let mut batches = source.scan(ScanRequest { range: left.clone(), order: ScanOrder::ById, batch_rows });
+        let request = ScanRequest { range: left.clone(), order: ScanOrder::ById, batch_rows };
+        let mut batches = source.scan_passing(request, &run.prepared.filter);
         loop {
             let began = Instant::now();
             let batch = tokio::select! {
@@ -86,7 +87,8 @@ async fn partition(
                 () = run.halt.cancelled() => return Ok(false),
                 () = setup.limits.was_read(&desk.heartbeat, read, took) => {}
             }
-            if pages.calls_for_another(batch_rows) {
+            // A scan begun anew reads again what lies before the last row it gave.
+            if read > 0 && pages.calls_for_another(batch_rows) {
                 continue 'scan;
             }
         }
