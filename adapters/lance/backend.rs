@@ -111,7 +111,10 @@ impl Backend for LanceBackend {
             (None, Address::Path(path)) => PathBuf::from(path),
             (None, Address::Uri(uri)) => {
                 let palace = LancePalace::connect_store(uri, mode, place.clone(), self.sync.clone()).await?;
-                if mode != OpenMode::Create && palace.names().await?.is_empty() {
+                let is_there = mode == OpenMode::Create
+                    || !palace.names().await?.is_empty()
+                    || !palace.migration_log().await?.is_empty();
+                if !is_there {
                     return Err(place.error(ErrorKind::PalaceNotFound, "no Lance palace is there"));
                 }
                 return Ok(Arc::new(palace.with_upkeep(self.upkeep.clone())));

@@ -14,7 +14,7 @@ const MAINTENANCE_LOCK: &str = ".palanquin-";
 pub(crate) enum Standing {
     /// Nothing, or an empty directory, or one with nothing but the traces of an interrupted creation.
     Vacant,
-    /// At least one table.
+    /// At least one table, or the record of what was migrated there, which may have been a palace without a row.
     Palace,
     /// A palace of mempalace-code, with its tables there.
     Code(PathBuf),
@@ -32,7 +32,7 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
     if !metadata.is_dir() {
         return Ok(Standing::Other("it is a file".to_owned()));
     }
-    let mut stranger = None;
+    let (mut stranger, mut has_record) = (None, false);
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -41,6 +41,8 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
             if entry.path().join("_versions").is_dir() {
                 return Ok(Standing::Palace);
             }
+        } else if name == migration_log::FILE_NAME {
+            has_record = true;
         } else if !stands_beside_tables(&name) {
             stranger.get_or_insert_with(|| name.into_owned());
         }
@@ -50,6 +52,7 @@ pub(crate) fn look(path: &Path) -> io::Result<Standing> {
     }
     Ok(match stranger {
         Some(name) => Standing::Other(format!("it holds {name:?} and no Lance table")),
+        None if has_record => Standing::Palace,
         None => Standing::Vacant,
     })
 }
@@ -136,6 +139,8 @@ mod tests {
         fs::write(path.join(sidecar::FILE_NAME), "{}").unwrap();
         fs::create_dir_all(path.join("half.lance/data")).unwrap();
         assert_eq!(look(path).unwrap(), Standing::Vacant);
+        fs::write(path.join(migration_log::FILE_NAME), "[]").unwrap();
+        assert_eq!(look(path).unwrap(), Standing::Palace);
         fs::write(path.join("chroma.sqlite3"), "").unwrap();
         assert!(matches!(look(path).unwrap(), Standing::Other(found) if found.contains("chroma.sqlite3")));
         assert!(matches!(look(&path.join("chroma.sqlite3")).unwrap(), Standing::Other(_)));

@@ -5,7 +5,8 @@ use crate::rows::{assert_holds, batch, numbered, numbered_row};
 use crate::world::{DRAWERS, WIDTH, World, assert_refused};
 use futures::future::join_all;
 use palanquin_engine::contract::{
-    Backend, CollectionSpec, Descriptor, ErrorKind, OpenMode, PalaceRef, SpecVersion, enforce, token,
+    Backend, CollectionSpec, Descriptor, EmbedderIdentity, ErrorKind, LogEntry, OpenMode, PalaceRef, SpecVersion,
+    enforce, token,
 };
 use std::sync::Arc;
 
@@ -58,6 +59,19 @@ pub(crate) async fn a_collection_that_is_not_there_is_told_from_a_palace_that_is
         }
         let names: Vec<String> = palace.collections().await.unwrap().into_iter().map(|info| info.name).collect();
         assert_eq!(names, [DRAWERS], "asking for it did not make it");
+    }
+}
+
+pub(crate) async fn a_palace_that_holds_nothing_but_its_record_is_found_again(world: &World) {
+    let identity = EmbedderIdentity { model_name: "minilm".to_owned(), dimension: WIDTH };
+    let entry = LogEntry::embedder_set("none yet", None, &identity);
+    let palace = world.palace("palace").await;
+    palace.append_to_migration_log(&entry).await.unwrap();
+    drop(palace);
+    for mode in [OpenMode::Read, OpenMode::Write, OpenMode::Create] {
+        let again = world.another_process().open(&world.reference("palace"), mode.into()).await.unwrap();
+        assert!(again.collections().await.unwrap().is_empty(), "{mode:?}");
+        assert_eq!(again.migration_log().await.unwrap(), [entry.clone()], "{mode:?}");
     }
 }
 

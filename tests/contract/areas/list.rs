@@ -89,6 +89,7 @@ macro_rules! __each_test {
                 closing_a_palace_that_was_never_opened_is_fine "§2.6"
                 opening_what_is_not_there_is_refused_and_makes_nothing "§2.4"
                 a_collection_that_is_not_there_is_told_from_a_palace_that_is_not "§2.4 +"
+                a_palace_that_holds_nothing_but_its_record_is_found_again "§8.3"
                 making_a_palace_that_is_there_opens_it "§2.4"
                 making_a_collection_again_opens_it_unless_it_is_another_one "§2.4, Palace::create_collection"
                 what_is_told_of_a_collection_is_true "CollectionInfo"
