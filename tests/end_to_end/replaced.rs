@@ -96,12 +96,12 @@ fn is_compared_again(database: &str) {
 
 #[test]
 fn a_replacement_in_postgres_that_is_killed_leaves_the_old_palace_or_the_new_one() {
-    is_killed(|_, name| palace(name), is_one_or_the_other);
+    is_killed(5, |_, name| palace(name), is_one_or_the_other);
 }
 
 #[test]
 fn a_replacement_of_a_chroma_directory_that_is_killed_leaves_the_old_palace_or_the_new_one() {
-    is_killed(|scratch, name| format!("chroma:{}", scratch.path(name).display()), is_one_or_the_other);
+    is_killed(2, |scratch, name| format!("chroma:{}", scratch.path(name).display()), is_one_or_the_other);
 }
 
 fn is_one_or_the_other(there: &Vec<(String, u64)>) -> bool {
@@ -113,10 +113,10 @@ fn a_replacement_on_a_chroma_server_that_is_killed_is_finished_by_the_same_comma
     // Collection by collection: whatever is there has all the rows it had or shall have.
     let whole =
         |(name, rows): &(String, u64)| only_closets().iter().chain(&everything()).any(|(n, r)| n == name && r == rows);
-    is_killed(|_, name| on_chroma(name), |there| there.iter().all(whole));
+    is_killed(5, |_, name| on_chroma(name), |there| there.iter().all(whole));
 }
 
-fn is_killed(palace: impl Fn(&Scratch, &str) -> String, may_hold: impl Fn(&Vec<(String, u64)>) -> bool) {
+fn is_killed(kills: u32, palace: impl Fn(&Scratch, &str) -> String, may_hold: impl Fn(&Vec<(String, u64)>) -> bool) {
     const SEED: u64 = 20_260_302;
     println!("seed {SEED}");
     let mut rng = StdRng::seed_from_u64(SEED);
@@ -145,7 +145,7 @@ fn is_killed(palace: impl Fn(&Scratch, &str) -> String, may_hold: impl Fn(&Vec<(
         let run = overwrite(&database, &scratch).run();
         assert_eq!(run.code, Some(0), "kill {number} at {moment:?}: {}{}", run.stdout, run.stderr);
         assert_eq!(counted(&database), everything());
-        if struck == 5 {
+        if struck == kills {
             return;
         }
     }

@@ -3,6 +3,7 @@
 mod bare;
 mod changed;
 mod empty;
+mod filtered;
 mod killed;
 mod odd;
 
