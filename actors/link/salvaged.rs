@@ -2,10 +2,10 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use palanquin_engine::contract::{
-    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, FeedHead, Finding, KeyRange, Partition,
-    Result, RowStream, ScanRequest, Severity, WriteMode,
+    Applied, ChangeBatch, Collection, CollectionInfo, Cursor, EmbedderIdentity, FeedHead, Filter, Finding, GetRequest,
+    GetResult, KeyRange, Partition, QueryRequest, QueryResult, Result, RowStream, ScanRequest, Severity, WriteMode,
 };
-use palanquin_engine::link::SalvagedRows;
+use palanquin_engine::link::{SalvagedRows, passing};
 use palanquin_engine::rows::RowBatch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -120,23 +120,32 @@ impl Collection for Counted {
     }
 
     fn scan(&self, request: ScanRequest) -> RowStream {
+        self.scan_passing(request, &Filter::All)
+    }
+
+    /// Only rows that pass are counted.
+    fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
         let is_whole = request.range == KeyRange::ALL;
-        let (name, count) = (self.name.clone(), self.count.clone());
-        let batches = self.source.scan(request);
-        if !is_whole {
-            return batches.inspect_ok(move |batch| count.add(&name, batch)).boxed();
-        }
-        futures::stream::try_unfold(
-            (batches, count, name, Tally::new()),
-            |(mut batches, count, name, mut all)| async move {
-                let Some(batch) = batches.try_next().await? else {
+        let (name, count, filter) = (self.name.clone(), self.count.clone(), filter.clone());
+        let batches = self.source.scan_passing(request, &filter);
+        let state = (batches, count, name, filter, Tally::new());
+        futures::stream::try_unfold(state, move |(mut batches, count, name, filter, mut all)| async move {
+            let Some(batch) = batches.try_next().await? else {
+                if is_whole {
                     count.replace(&name, all);
-                    return Ok(None);
-                };
-                tally(&mut all, &batch);
-                Ok(Some((batch, (batches, count, name, all))))
-            },
-        )
+                }
+                return Ok(None);
+            };
+            if !batch.salvaged().is_empty() {
+                let passing = passing(&filter, batch.clone())?;
+                if is_whole {
+                    tally(&mut all, &passing);
+                } else {
+                    count.add(&name, &passing);
+                }
+            }
+            Ok(Some((batch, (batches, count, name, filter, all))))
+        })
         .boxed()
     }
 
@@ -146,6 +155,14 @@ impl Collection for Counted {
 
     async fn apply(&self, batch: ChangeBatch, mode: WriteMode) -> Result<Applied> {
         self.source.apply(batch, mode).await
+    }
+
+    async fn get(&self, request: &GetRequest) -> Result<GetResult> {
+        self.source.get(request).await
+    }
+
+    async fn query(&self, request: &QueryRequest) -> Result<QueryResult> {
+        self.source.query(request).await
     }
 
     async fn effective_embedder_identity(&self) -> Result<Option<EmbedderIdentity>> {

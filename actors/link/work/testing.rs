@@ -4,6 +4,7 @@ use crate::board::Board;
 use crate::credit::Credit;
 use crate::link::crew::Shift;
 use crate::link::limits::Limits;
+use crate::link::salvaged::SalvageCount;
 use crate::link::work::{Desk, Done, News, Pair, Prepared};
 use crate::link::{LinkOptions, LinkSetup, PalaceEnd};
 use crate::palace::PalaceActor;
@@ -209,9 +210,10 @@ impl World {
         let filter = self.spec.filter.as_ref().map_or(Filter::All, |filter| Filter::parse(filter).unwrap());
         let mut pairs = Vec::new();
         for planned in &plan.collections {
-            let from = source.collection(planned.source_name()).await.unwrap();
+            let name = planned.source_name();
+            let from = SalvageCount::default().around(source.collection(name).await.unwrap(), name);
             pairs.push(Pair {
-                name: planned.source_name().to_owned(),
+                name: name.to_owned(),
                 target_name: planned.spec.name.clone(),
                 dimension: planned.spec.dimension,
                 as_copied: as_copied(Arc::clone(&from), &filter, self.conversions),

@@ -3,19 +3,22 @@
 use crate::link::LinkOptions;
 use crate::link::work::testing::{FOR_EVER, Told, Weather, World, batch, calm, numbered};
 use crate::link::work::{Done, Prepared};
-use futures::TryStreamExt;
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use palanquin_contract::interpose::{Between, interpose};
 use palanquin_engine::contract::{
-    Conversion, ErrorKind, GetRequest, KeyRange, QueryRequest, ScanOrder, ScanRequest, Selection,
+    Collection, Conversion, ErrorKind, Filter, GetRequest, KeyRange, QueryRequest, RowStream, ScanOrder, ScanRequest,
+    Selection,
 };
 use palanquin_engine::journal::Journal;
-use palanquin_engine::link::Positions;
+use palanquin_engine::link::{Positions, passing};
 use palanquin_engine::rows::RowBatch;
 use palanquin_memory::{Fault, Faults, Point};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -181,6 +184,45 @@ async fn a_filtered_copy_holds_what_passes_under_its_new_name_and_positions_pass
     let prepared = world.prepare().await;
     assert_eq!(prepared.pairs[0].as_copied.count().await.unwrap(), 50);
     assert_eq!(prepared.pairs[0].as_copied.last_id(&KeyRange::ALL).await.unwrap().as_deref(), Some("row-00490"));
+}
+
+/// A store that leaves out what does not pass, and remembers how it was asked.
+#[derive(Default)]
+struct LeavesOut {
+    filtered: AtomicUsize,
+    whole: AtomicUsize,
+}
+
+#[async_trait]
+impl Between for LeavesOut {
+    fn scan(&self, behind: &dyn Collection, request: ScanRequest) -> RowStream {
+        self.whole.fetch_add(1, Ordering::SeqCst);
+        behind.scan(request)
+    }
+
+    fn scan_passing(&self, behind: &dyn Collection, request: ScanRequest, filter: &Filter) -> RowStream {
+        self.filtered.fetch_add(1, Ordering::SeqCst);
+        let filter = filter.clone();
+        behind.scan(request).map(move |batch| passing(&filter, batch?)).boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_can_leaves_out_what_does_not_pass_of_copies_and_of_what_they_are_compared_with() {
+    let mut world = World::new(calm(), calm(), Faults::default());
+    let asked = Arc::new(LeavesOut::default());
+    world.fill("c", numbered(0..500)).await;
+    world.source = interpose(Arc::clone(&world.source), Arc::clone(&asked) as Arc<dyn Between>);
+    world.spec.filter = Some(serde_json::json!({"room": "a"}));
+    let (done, told) = world.run().await;
+    assert!(matches!(done, Ok(Done::Copied)), "{done:?}");
+    assert_eq!(world.rows(&world.target, "target", "c").await.len(), 50);
+    assert_eq!(told.positions.lock().unwrap().partitions_done(), 9);
+    let copied = asked.filtered.load(Ordering::SeqCst);
+    assert!(copied >= 9, "{copied} scans of 9 partitions");
+    assert_eq!(world.prepare().await.pairs[0].as_copied.count().await.unwrap(), 50);
+    assert_eq!(asked.filtered.load(Ordering::SeqCst), copied + 1);
+    assert_eq!(asked.whole.load(Ordering::SeqCst), 0, "nothing was read whole");
 }
 
 #[tokio::test(start_paused = true)]
