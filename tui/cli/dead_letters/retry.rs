@@ -13,7 +13,8 @@ use palanquin_engine::contract::{
 use palanquin_engine::journal::{Claim, DeadLetter, Journal, KeptLetter, LinkLock, SqliteJournal};
 use palanquin_engine::link::{CollectionPlan, SetAside};
 use palanquin_engine::rows::convert;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::OnceCell;
 
 #[derive(Debug, Args)]
 pub(super) struct Retry {
@@ -32,31 +33,53 @@ struct Retried {
     refused: Vec<SetAside>,
 }
 
+/// The target, with nobody else at its link.
+struct Opened {
+    palace: Arc<dyn Palace>,
+    source: String,
+    _lock: LinkLock,
+}
+
+fn locked(retried: &Mutex<Retried>) -> MutexGuard<'_, Retried> {
+    retried.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Retry {
     pub(super) fn run(self) -> Result<Exit> {
         let state = self.chosen.state.path()?;
         let journal = self.chosen.state.journal()?;
+        let (opened, retried) = (OnceCell::new(), Mutex::new(Retried::default()));
+        let record = async || match opened.get() {
+            Some(Opened { palace, source, .. }) => {
+                let Retried { arrived, converted, .. } = *locked(&retried);
+                if arrived == 0 {
+                    return Ok(());
+                }
+                palace.append_to_migration_log(&LogEntry::retry(source, arrived, converted)).await
+            }
+            None => Ok(()),
+        };
         let work = async {
             let (link, letters) = self.chosen.find(&journal).await?;
-            let _lock = LinkLock::acquire(&state, &link.spec, &[])?;
+            let lock = LinkLock::acquire(&state, &link.spec, &[])?;
             let claim = journal.claim(&link.spec).await?;
             let address: Address = link.spec.target.parse().map_err(|error: palanquin_config::AddressError| {
                 Error::new(ErrorKind::InvalidRequest, error.to_string()).in_palace(&link.spec.target)
             })?;
             let target = Registry::new().target(&Found::from(address))?;
             let palace = target.backend.open(&target.palace, OpenMode::Write.into()).await?;
-            let mut retried = Retried::default();
-            let done = self.all(&journal, &claim, (&target, palace.as_ref()), letters, &mut retried).await;
-            if retried.arrived > 0 {
-                let entry = LogEntry::retry(&link.spec.source, retried.arrived, retried.converted);
-                palace.append_to_migration_log(&entry).await?;
-            }
-            done.map(|()| retried)
+            let opened = opened.get_or_init(async || Opened { palace, source: link.spec.source, _lock: lock }).await;
+            let done = self.all(&journal, &claim, (&target, opened.palace.as_ref()), letters, &retried).await;
+            let recorded = record().await;
+            done.and(recorded)
         };
-        let Some(retried) = once::run(work)? else {
-            output::complain("interrupted; what has arrived is no dead letter any more");
+        let ended = once::run_or(work, record())?;
+        let retried = std::mem::take(&mut *locked(&retried));
+        if ended.is_none() {
+            let arrived = counted(retried.arrived, "row");
+            output::complain(&format!("interrupted: {arrived} arrived until then; the others are still dead letters"));
             return Ok(Exit::Interrupted);
-        };
+        }
         output::print(&format!("{} arrived, {} converted", counted(retried.arrived, "row"), retried.converted));
         for about in &retried.refused {
             output::print(&format!("still refused: {:?} of {}: {}", about.id, about.collection, about.detail));
@@ -70,7 +93,7 @@ impl Retry {
         claim: &Claim,
         target: (&PalaceSource, &dyn Palace),
         letters: Vec<KeptLetter>,
-        retried: &mut Retried,
+        retried: &Mutex<Retried>,
     ) -> Result<()> {
         for KeptLetter { about, .. } in letters {
             if let Some(letter) = journal.dead_letter(&claim.link, &about.collection, &about.id).await? {
@@ -87,7 +110,7 @@ impl Retry {
         claim: &Claim,
         (target, palace): (&PalaceSource, &dyn Palace),
         letter: DeadLetter,
-        retried: &mut Retried,
+        retried: &Mutex<Retried>,
     ) -> Result<()> {
         let about = &letter.about;
         let (planned, collection) = collection(claim, target, palace, &about.collection).await?;
@@ -107,12 +130,13 @@ impl Retry {
             },
         };
         if let Some(detail) = refused {
-            retried.refused.push(SetAside { detail, ..about.clone() });
+            locked(retried).refused.push(SetAside { detail, ..about.clone() });
             return Ok(());
         }
         let made: Vec<_> = converted.changed.iter().map(|(_, conversion)| (*conversion, about.id.clone())).collect();
         journal.note_converted(&claim.link, claim.epoch, &about.collection, &made).await?;
         journal.release(&claim.link, claim.epoch, &about.collection, std::slice::from_ref(&about.id)).await?;
+        let mut retried = locked(retried);
         retried.arrived += 1;
         retried.converted += u64::from(!made.is_empty());
         Ok(())
