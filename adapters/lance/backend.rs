@@ -3,13 +3,14 @@ use crate::durability::{Disk, FileSync};
 use crate::error::Place;
 use crate::home::directory::{self, Standing};
 use crate::home::store::{Address, address};
+use crate::layout;
 use crate::maintenance::{self, Upkeep};
 use crate::palace::LancePalace;
 use crate::preflight;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Check, Descriptor, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Descriptor, ErrorKind, Fidelity, Metric, OpenMode,
+    OpenOptions, Palace, PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -99,6 +100,15 @@ impl Backend for LanceBackend {
         };
         let checked = tokio::task::spawn_blocking(move || preflight::of_directory(&path, purpose)).await;
         checked.unwrap_or_default()
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        let problem = layout::name_problem(&spec.name);
+        let check = |problem| {
+            let found = format!("as the name of a table it {problem}");
+            Check::fails("name", found, "Give it another name with --rename-collection.")
+        };
+        problem.map(check).into_iter().collect()
     }
 
     async fn open(&self, palace: &PalaceRef, options: OpenOptions) -> Result<Arc<dyn Palace>> {

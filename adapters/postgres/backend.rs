@@ -10,6 +10,7 @@ use palanquin_engine::contract::{
     Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, Descriptor, ErrorKind, Fidelity, Metric,
     OpenMode, OpenOptions, Palace, PalaceRef, Purpose, Replaces, Result, Slot, SpecVersion, Standing, token,
 };
+use palanquin_engine::rows::Row;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,6 +179,12 @@ impl Backend for PostgresBackend {
 
     fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
         preflight::remarks(spec)
+    }
+
+    fn refusal(&self, _: Metric, row: Row<'_>) -> Option<String> {
+        let is_finite = row.embedding.is_none_or(|vector| vector.iter().all(|component| component.is_finite()));
+        (!is_finite)
+            .then(|| format!("row {:?}: its vector has a component that is infinite or not a number (NaN)", row.id))
     }
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {

@@ -2,6 +2,7 @@ use super::{
     Capabilities, CaptureLevel, Check, CollectionSpec, Conversion, EmbedderIdentity, Error, ErrorKind, Fidelity,
     MaintenanceKind, Metric, Palace, PalaceRef, Purpose, Result, Slot, SpecVersion,
 };
+use crate::rows::Row;
 use async_trait::async_trait;
 use std::path::Path;
 use std::sync::Arc;
@@ -118,6 +119,13 @@ pub trait Backend: Send + Sync + 'static {
     fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
         let _ = spec;
         Vec::new()
+    }
+
+    /// Why a collection of that metric could not hold a row, as far as the row tells; core's conversions are made before.
+    /// No I/O. What a plan looks at: [`apply`](super::Collection::apply) has the last word.
+    fn refusal(&self, metric: Metric, row: Row<'_>) -> Option<String> {
+        let _ = (metric, row);
+        None
     }
 
     /// Puts one palace in another's place: what was in `target` is gone and `target` holds what `staging` held, which is

@@ -101,7 +101,15 @@ impl Workshop {
 /// Both ends of a link, each with its backend; whether they lie in each other is not asked.
 pub(super) fn ends_apart(source: &Found, from: Option<&str>, target: &Found) -> Result<(PalaceSource, PalaceSource)> {
     let registry = Registry::new();
-    Ok((registry.found(source, from)?.0, registry.target(target)?))
+    let (source, written) = (registry.found(source, from)?.0, registry.target(target)?);
+    if let Some(path) = target.address.path()
+        && path.is_symlink()
+        && !path.exists()
+    {
+        let detail = "the target is a symbolic link that leads nowhere";
+        return Err(Error::new(ErrorKind::InvalidRequest, detail).in_palace(&written.address));
+    }
+    Ok((source, written))
 }
 
 /// Both ends of a link, each with its backend, told apart; `from` is the source's, if it was named.

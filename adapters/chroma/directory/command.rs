@@ -46,8 +46,8 @@ fn refused(why: &str) -> Error {
     Error::new(ErrorKind::UnsupportedCapability, format!("{why}; {ways}"))
 }
 
-/// What stands in the way of writing a directory.
-pub(crate) fn preflight() -> Check {
+/// Whether there is a command to write a directory with.
+pub(super) fn preflight() -> Check {
     match find() {
         Ok(Chroma { path, version }) => {
             Check::passes("chroma", format!("{} (version {version}) would write it", path.display()))

@@ -56,15 +56,7 @@ fn prepare(folder: &Path, mode: OpenMode) -> Result<()> {
     if is_palace(folder) {
         return Ok(());
     }
-    let empty = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(Error::new(ErrorKind::NotAPalace, "is a file; a Chroma palace is a directory"));
-        }
-        Err(error) => return Err(Error::io("cannot look at the directory", error)),
-    };
-    if !empty {
+    if !is_vacant(folder)? {
         return Err(Error::new(ErrorKind::NotAPalace, "the directory holds something, and no chroma.sqlite3"));
     }
     if mode != OpenMode::Create {
@@ -72,6 +64,18 @@ fn prepare(folder: &Path, mode: OpenMode) -> Result<()> {
     }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| Error::io("the palace's directory cannot be made", error))
+}
+
+/// Whether nothing is at a path, or an empty directory.
+pub(super) fn is_vacant(folder: &Path) -> Result<bool> {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(Error::new(ErrorKind::NotAPalace, "is a file; a Chroma palace is a directory"))
+        }
+        Err(error) => Err(Error::io("cannot look at the directory", error)),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

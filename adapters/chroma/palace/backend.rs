@@ -4,12 +4,14 @@ use super::preflight;
 use crate::connection::{Database, is_palace};
 use crate::directory;
 use crate::feed::memory::Memories;
+use crate::server;
 use crate::writer_lock;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, CaptureLevel, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions,
-    Palace, PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
+    Backend, Capabilities, CaptureLevel, Check, CollectionSpec, Descriptor, Error, ErrorKind, Fidelity, Metric,
+    OpenMode, OpenOptions, Palace, PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
 };
+use palanquin_engine::rows::Row;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,7 +104,8 @@ impl Backend for ChromaBackend {
 
     async fn preflight(&self, palace: &PalaceRef, purpose: Purpose) -> Vec<Check> {
         if purpose == Purpose::Target {
-            return unlocked(|| Ok(vec![directory::preflight()])).await.unwrap_or_default();
+            let Some(folder) = palace.local_path.clone() else { return Vec::new() };
+            return unlocked(move || Ok(directory::preflight(&folder))).await.unwrap_or_default();
         }
         let Some(folder) = palace.local_path.clone() else { return Vec::new() };
         let (name, salvaging) = (palace.to_string(), self.salvaging);
@@ -111,6 +114,14 @@ impl Backend for ChromaBackend {
             Ok(preflight::checks(&folder, name, holder, purpose, salvaging))
         });
         looked.await.unwrap_or_else(|error| vec![Check::fails("readable", error.what(), error.advice())])
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        server::remarks(spec)
+    }
+
+    fn refusal(&self, metric: Metric, row: Row<'_>) -> Option<String> {
+        server::refusal(metric, row)
     }
 
     async fn close_palace(&self, palace: &PalaceRef) -> Result<()> {

@@ -4,9 +4,10 @@ use super::palace::{Addressed, ServerPalace};
 use super::replace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Capabilities, Check, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode, OpenOptions, Palace,
-    PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
+    Backend, Capabilities, Check, CollectionSpec, Descriptor, Error, ErrorKind, Fidelity, Metric, OpenMode,
+    OpenOptions, Palace, PalaceRef, Purpose, Replaces, Result, SpecVersion, token,
 };
+use palanquin_engine::rows::Row;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,6 +90,14 @@ impl Backend for ChromaServerBackend {
             Err(error) => Check::fails("database", error.what(), error.advice()),
         });
         checks
+    }
+
+    fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
+        super::remarks(spec)
+    }
+
+    fn refusal(&self, metric: Metric, row: Row<'_>) -> Option<String> {
+        super::refusal(metric, row)
     }
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {

@@ -21,5 +21,6 @@ mod write;
 pub use backend::ChromaServerBackend;
 pub(crate) use client::{Client, Database};
 pub use client::{Credentials, ServerOptions};
-pub(crate) use palace::{Addressed, ServerPalace};
+pub(crate) use palace::{Addressed, ServerPalace, remarks};
 pub(crate) use settings::{DIMENSION, INCARNATION};
+pub(crate) use write::refusal;

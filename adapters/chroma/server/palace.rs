@@ -6,7 +6,7 @@ use crate::beside::{Beside, is_beside, is_old};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, Error, ErrorKind, Finding, Health,
+    Check, Collection, CollectionInfo, CollectionSpec, Condition, EmbedderIdentity, Error, ErrorKind, Finding, Health,
     LogEntry, MaintenanceState, OpenMode, Palace, Result, Severity,
 };
 use serde_json::{Map, Value, json};
@@ -19,6 +19,19 @@ const NAMES: &str = "a Chroma server takes collection names of 3 to 512 letters,
 const WIDEST: u32 = 65_536;
 /// Collections asked for their rows at a time.
 const COUNTED_AT_ONCE: usize = 4;
+
+/// What a server has to say of a collection that is to be made.
+pub(crate) fn remarks(spec: &CollectionSpec) -> Vec<Check> {
+    let mut remarks = Vec::new();
+    if !is_name(&spec.name) || is_beside(&spec.name) {
+        remarks.push(Check::fails("name", NAMES, "Give it another name with --rename-collection."));
+    }
+    if spec.dimension > WIDEST {
+        let found = format!("its vectors have {} components; {WIDEST} is the most that is written", spec.dimension);
+        remarks.push(Check::fails("width", found, "Choose another target, or leave the collection out."));
+    }
+    remarks
+}
 
 /// One database of a server.
 #[derive(Clone)]

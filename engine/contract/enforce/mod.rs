@@ -11,9 +11,10 @@ mod palace;
 mod tests;
 
 use super::{
-    Backend, Check, CollectionSpec, Descriptor, Error, ErrorKind, OpenOptions, Palace, PalaceRef, Purpose, Result,
-    Slot, token,
+    Backend, Check, CollectionSpec, Descriptor, Error, ErrorKind, Metric, OpenOptions, Palace, PalaceRef, Purpose,
+    Result, Slot, token,
 };
+use crate::rows::Row;
 use async_trait::async_trait;
 use gate::{Gate, Gates};
 use identity::Warned;
@@ -119,6 +120,10 @@ impl Backend for Enforced {
 
     fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
         self.backend.remarks(spec)
+    }
+
+    fn refusal(&self, metric: Metric, row: Row<'_>) -> Option<String> {
+        self.backend.refusal(metric, row)
     }
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {

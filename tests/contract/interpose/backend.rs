@@ -2,8 +2,9 @@ use super::Between;
 use super::palace::InterposedPalace;
 use async_trait::async_trait;
 use palanquin_engine::contract::{
-    Backend, Check, CollectionSpec, Descriptor, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot,
+    Backend, Check, CollectionSpec, Descriptor, Metric, OpenOptions, Palace, PalaceRef, Purpose, Result, Slot,
 };
+use palanquin_engine::rows::Row;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,6 +41,10 @@ impl Backend for InterposedBackend {
 
     fn remarks(&self, spec: &CollectionSpec) -> Vec<Check> {
         self.behind.remarks(spec)
+    }
+
+    fn refusal(&self, metric: Metric, row: Row<'_>) -> Option<String> {
+        self.behind.refusal(metric, row)
     }
 
     async fn replace(&self, target: &PalaceRef, staging: &PalaceRef) -> Result<()> {

@@ -69,12 +69,15 @@ impl Exchange {
     /// `NotAPalace`: only a palace is replaced, for a folder or file that is none may be anything; `InvalidRequest` for a
     /// directory that holds another store's palace too.
     pub(super) async fn replaced(&self) -> Result<Option<Replaced>> {
-        let Some(there) = opened(&self.wanted).await? else { return Ok(None) };
+        // Another store's palace may be all that is there.
         if let Way::Directory(_) = &self.way
             && let Some(found) = beside(&self.wanted)
         {
             return Err(Error::new(ErrorKind::InvalidRequest, found).in_palace(&self.wanted.address));
         }
+        let Some(there) = opened(&self.wanted).await? else { return Ok(None) };
+        // Whoever holds it now would be met again once everything is copied.
+        drop(self.frozen().await?);
         let infos = there.collections().await?;
         let models = infos.into_iter().filter_map(|info| Some((info.name, info.identity?))).collect();
         let log = match &self.way {
@@ -115,12 +118,7 @@ impl Exchange {
     pub(super) async fn replace(&self, journal: &dyn Journal, spec: &LinkSpec) -> Result<()> {
         match &self.way {
             Way::Directory(directory) => {
-                // Nobody of MemPalace's writes what is on its way out.
-                let _frozen =
-                    match self.wanted.backend.descriptor().name == CHROMA && opened(&self.wanted).await?.is_some() {
-                        true => Some(palanquin_chroma::freeze(directory.target())?),
-                        false => None,
-                    };
+                let _frozen = self.frozen().await?;
                 directory.replace()?;
             }
             Way::Database(_) => {
@@ -138,6 +136,18 @@ impl Exchange {
             }
         }
         forget(journal, spec).await.map_err(Into::into)
+    }
+
+    /// MemPalace's lock on a Chroma directory that is there: nobody of MemPalace's writes what is on its way out.
+    async fn frozen(&self) -> Result<Option<palanquin_chroma::Freeze>> {
+        match &self.way {
+            Way::Directory(directory)
+                if self.wanted.backend.descriptor().name == CHROMA && opened(&self.wanted).await?.is_some() =>
+            {
+                palanquin_chroma::freeze(directory.target()).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Whether the target is the very copy of this plan.

@@ -1,4 +1,4 @@
-use super::gather::{Asked, Planned};
+use super::gather::{Asked, Planned, Probe};
 use crate::format::{bytes, counted};
 use palanquin_engine::contract::{
     Check, CollectionSpec, Condition, ErrorKind, Finding, Metric, OpenMode, Palace, Purpose, Replaces, Severity,
@@ -85,6 +85,7 @@ pub(super) async fn all(
     needed: u64,
     site: Check,
     judgement: &Judgement,
+    read: &Probe,
 ) -> Vec<PlannedCheck> {
     let about = |about, checks: Vec<Check>| checks.into_iter().map(move |check| PlannedCheck { about, check });
     let looked = asked.source.backend.preflight(&asked.source.palace, Purpose::Source).await;
@@ -101,6 +102,8 @@ pub(super) async fn all(
     of_target.extend(space);
     let mut of_copy = vec![
         in_use(asked),
+        names(asked, planned),
+        fits(read),
         dimension(planned),
         metric(judgement),
         vectors(judgement),
@@ -166,6 +169,32 @@ fn in_use(asked: &Asked<'_>) -> Check {
             Check::fails("lock", format!("{what} is in use by process {pid}"), "Wait for it to end, or stop it.")
         }
         Err(error) => Check::warns("lock", error.to_string(), "Check that the journal's directory can be read."),
+    }
+}
+
+/// Whether each collection has a name of its own in the target.
+fn names(asked: &Asked<'_>, planned: &[Planned]) -> Check {
+    let names: Vec<_> = planned.iter().map(|planned| asked.spec.target_name(&planned.name)).collect();
+    let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+    if let Some((_, name)) = twice {
+        let found = format!("two collections would be called {name}");
+        return Check::fails("names", found, "Give one of them another name with --rename-collection.");
+    }
+    let renamed = planned.iter().zip(&names).filter(|(planned, name)| planned.name != **name);
+    let renamed: Vec<_> = renamed.map(|(planned, name)| format!("{} becomes {name}", planned.name)).collect();
+    Check::passes("names", if renamed.is_empty() { "they stay as they are".to_owned() } else { renamed.join(", ") })
+}
+
+/// Whether the target could hold the rows that were probed.
+fn fits(read: &Probe) -> Check {
+    let probed = counted(read.rows, "row");
+    match &read.refused.first {
+        None => Check::passes("fits", format!("the target can hold every row of the {probed} probed")),
+        Some(first) => Check::fails(
+            "fits",
+            format!("the target cannot hold {} of the {probed} probed; the first: {first}", read.refused.rows),
+            "The copy would halt there: mend the rows in the source, or set them aside with --max-dead-letters.",
+        ),
     }
 }
 

@@ -1,14 +1,15 @@
 use super::checks::{self, PlannedCheck};
 use super::gaps::{self, Gap};
 use crate::cli::workshop::StateDirectory;
+use crate::format::counted;
 use futures::TryStreamExt;
 use palanquin_actors::{LinkOptions, PalaceSource};
 use palanquin_engine::contract::{
-    Collection, CollectionInfo, Conversion, EmbedderIdentity, Error, ErrorKind, Health, IdentityState, KeyRange,
-    Metric, ModelKnownBy, OpenMode, Result, ScanOrder, ScanRequest,
+    Collection, CollectionInfo, Conversion, EmbedderIdentity, Error, ErrorKind, Filter, Health, IdentityState,
+    KeyRange, Metric, ModelKnownBy, OpenMode, Result, ScanOrder, ScanRequest,
 };
-use palanquin_engine::link::LinkSpec;
 use palanquin_engine::link::gate::{CollectionEnds, Declared, Judgement, Proposal, judge};
+use palanquin_engine::link::{LinkSpec, passing};
 use palanquin_engine::rows::convert;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -42,6 +43,8 @@ pub(crate) struct MigrationPlan {
     pub(super) source_health: Health,
     pub(super) collections: Vec<Planned>,
     pub(super) rows: u64,
+    /// Whether rows that do not pass a filter are among them: nothing is read whole for a plan.
+    pub(super) unfiltered: bool,
     /// By the rows read in the probe.
     pub(super) bytes: u64,
     /// Rows that were read in the probe, and how long that took.
@@ -53,6 +56,8 @@ pub(crate) struct MigrationPlan {
     pub(super) lossless_because: String,
     /// What the target's backend would change in rows it cannot hold as they are.
     pub(super) conversions: Vec<PlannedConversion>,
+    /// Rows read in the probe that the target could not hold at all.
+    pub(super) refused_probed_rows: u64,
     /// What the target's backend cannot that the source's can.
     pub(super) gaps: Vec<Gap>,
     /// Maintenance of the target after the copy.
@@ -91,12 +96,28 @@ pub(crate) struct Planned {
 
 /// What a short read of a collection has shown.
 #[derive(Debug, Default)]
-struct Probe {
-    rows: u64,
+pub(super) struct Probe {
+    pub(super) rows: u64,
     bytes: u64,
     took: Duration,
     /// Rows each conversion would change.
     converted: BTreeMap<Conversion, u64>,
+    pub(super) refused: Refused,
+}
+
+/// Rows the target could not hold.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    pub(super) rows: u64,
+    /// Why not the first of them.
+    pub(super) first: Option<String>,
+}
+
+impl Refused {
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.first = self.first.take().or(other.first);
+    }
 }
 
 pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
@@ -109,8 +130,8 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
     let mut read = Probe::default();
     for info in wanted {
         let collection = open.collection(&info.name).await?;
-        let forced = target.backend.descriptor().conversions;
-        let probe = probe(collection.as_ref(), forced).await.map_err(|error| error.in_palace(&source.address))?;
+        let probe = probe(collection.as_ref(), &asked, info.metric).await;
+        let probe = probe.map_err(|error| error.in_palace(&source.address))?;
         let readers = source.backend.descriptor().readers.max(target.backend.descriptor().writers);
         let rows_per_partition = LinkOptions::default().rows_per_partition(info.rows, readers);
         let partitions = collection.cut(rows_per_partition).await?.len();
@@ -120,16 +141,25 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
         for (conversion, rows) in probe.converted {
             *read.converted.entry(conversion).or_default() += rows;
         }
+        read.refused.add(probe.refused);
     }
     let rows = collections.iter().map(|planned| planned.rows).sum();
     let bytes = collections.iter().map(|planned| planned.bytes).sum();
-    let checks = checks::all(&asked, open.as_ref(), &collections, bytes, site.check, &judgement).await;
+    let checks = checks::all(&asked, open.as_ref(), &collections, bytes, site.check, &judgement, &read).await;
     let (from, to) = (source.backend.descriptor(), target.backend.descriptor());
     let models = match judgement.unknown().as_slice() {
         [] => "and both agree on the model".to_owned(),
         unknown => format!("and no model is known for {}, on either end", unknown.join(", ")),
     };
     let because = format!("{} exports every row, {} stores vectors as they are, {models}", from.name, to.name);
+    let mut losses = judgement.losses.clone();
+    let converted: u64 = read.converted.values().sum();
+    if converted > 0 {
+        losses.push(format!("{} of those probed would be converted", counted(converted, "row")));
+    }
+    if read.refused.rows > 0 {
+        losses.push(format!("{} of those probed cannot be held by the target", counted(read.refused.rows, "row")));
+    }
     let per_second = read.rows as f64 / read.took.as_secs_f64().max(f64::EPSILON);
     Ok(MigrationPlan {
         source: source.address.clone(),
@@ -137,12 +167,14 @@ pub(super) async fn gather(asked: Asked<'_>) -> Result<MigrationPlan> {
         source_health: open.health().await,
         collections,
         rows,
+        unfiltered: asked.spec.filter.is_some(),
         bytes,
         probed_rows: read.rows,
+        refused_probed_rows: read.refused.rows,
         probed_millis: u64::try_from(read.took.as_millis()).unwrap_or(u64::MAX),
         read_seconds: (read.rows > 0).then(|| (rows as f64 / per_second).ceil() as u64),
-        lossless: judgement.losses.is_empty(),
-        lossless_because: if judgement.losses.is_empty() { because } else { judgement.losses.join("; ") },
+        lossless: losses.is_empty(),
+        lossless_because: if losses.is_empty() { because } else { losses.join("; ") },
         conversions: to
             .conversions
             .iter()
@@ -194,7 +226,9 @@ fn judged(asked: &Asked<'_>, wanted: &[CollectionInfo], there: &[CollectionInfo]
     })
 }
 
-async fn probe(collection: &dyn Collection, forced: &[Conversion]) -> Result<Probe> {
+async fn probe(collection: &dyn Collection, asked: &Asked<'_>, metric: Option<Metric>) -> Result<Probe> {
+    let target = &asked.target.backend;
+    let filter = asked.spec.filter.as_ref().map_or(Ok(Filter::All), Filter::parse)?;
     let began = Instant::now();
     let mut probe = Probe::default();
     let request = ScanRequest { range: KeyRange::ALL, order: ScanOrder::ById, batch_rows: 1_000 };
@@ -204,10 +238,20 @@ async fn probe(collection: &dyn Collection, forced: &[Conversion]) -> Result<Pro
     {
         probe.rows += batch.len() as u64;
         probe.bytes += batch.bytes() as u64;
-        let converted = convert(&batch, forced)
+        let passing = passing(&filter, batch)?;
+        let converted = convert(&passing, target.descriptor().conversions)
             .map_err(|error| Error::new(ErrorKind::Internal, "rows of the source").with_source(error))?;
         for (_, conversion) in converted.changed {
             *probe.converted.entry(conversion).or_default() += 1;
+        }
+        for (row, why) in converted.refused {
+            let first = Some(format!("row {:?}: {why}", passing.ids().value(row)));
+            probe.refused.add(Refused { rows: 1, first });
+        }
+        for row in converted.rows.rows() {
+            if let Some(first) = target.refusal(metric.unwrap_or(Metric::Cosine), row) {
+                probe.refused.add(Refused { rows: 1, first: Some(first) });
+            }
         }
     }
     probe.took = began.elapsed();

@@ -12,7 +12,8 @@ pub(super) fn of(plan: &MigrationPlan) -> String {
     };
     fact("source", &plan.source);
     fact("target", &plan.target);
-    fact("rows", &format!("{}, about {}", counted(plan.rows, "row"), bytes(plan.bytes)));
+    let filtered = if plan.unfiltered { " before the filter" } else { "" };
+    fact("rows", &format!("{}{filtered}, about {}", counted(plan.rows, "row"), bytes(plan.bytes)));
     fact("time", &time(plan));
     let lossless = if plan.lossless { "yes" } else { "no" };
     fact("lossless", &format!("{lossless}: {}", plan.lossless_because));
@@ -28,10 +29,11 @@ pub(super) fn of(plan: &MigrationPlan) -> String {
         for conversion in &plan.conversions {
             let _ = writeln!(
                 page,
-                "  {}: {} of the {} probed; the others were not looked at",
+                "  {}: {} of the {} probed{}",
                 conversion.does,
                 count(conversion.probed_rows),
                 counted(plan.probed_rows, "row"),
+                if plan.probed_rows < plan.rows { "; the others were not looked at" } else { "" },
             );
         }
     }

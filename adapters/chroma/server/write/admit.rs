@@ -61,6 +61,11 @@ pub(super) fn admit(row: Row<'_>, metric: Metric) -> Result<Admitted<'_>> {
     Ok(Admitted { id: row.id, document: row.document, text: row.metadata, metadata, embedding })
 }
 
+/// Why the server could not hold the row, for whoever plans a copy.
+pub(crate) fn refusal(metric: Metric, row: Row<'_>) -> Option<String> {
+    admit(row, metric).err().map(|error| error.what())
+}
+
 fn key_problem(key: &str) -> Option<&'static str> {
     if key.is_empty() {
         Some("is empty")

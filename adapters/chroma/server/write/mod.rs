@@ -9,6 +9,7 @@ use super::client::{Record, Wanted, Write};
 use super::collection::Shared;
 use super::read;
 use admit::Admitted;
+pub(crate) use admit::refusal;
 use palanquin_engine::contract::{Applied, ChangeBatch, Error, ErrorKind, Patch, Result, RowUpdates, WriteMode};
 use palanquin_engine::rows::{Row, RowBatch, RowBatchBuilder};
 use plan::{Planned, Step, plan};
