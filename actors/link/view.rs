@@ -61,8 +61,8 @@ impl Sight {
             severity: Severity::Error,
             name: "rows-without-vector".to_owned(),
             summary: format!(
-                "{} rows of {collection} have no vector in the source and are copied without one",
-                bare.rows
+                "{} of {collection} without a vector in the source, copied without one unless the target refuses that",
+                if bare.rows == 1 { "1 row is".to_owned() } else { format!("{} rows are", bare.rows) }
             ),
             rows: bare.ids.clone(),
         };
@@ -73,8 +73,8 @@ impl Sight {
                 severity: Severity::Error,
                 name: "dead-letters".to_owned(),
                 summary: format!(
-                    "{} set aside because the target refused them, and not in the target as the source has them: {}, …",
-                    if letters.len() == 1 { "1 row was".to_owned() } else { format!("{} rows were", letters.len()) },
+                    "set aside, since the target refuses it as the source has it: {}: {}, …",
+                    if letters.len() == 1 { "1 row".to_owned() } else { format!("{} rows", letters.len()) },
                     first.detail
                 ),
                 rows: letters.iter().take(LISTED).map(|letter| letter.id.clone()).collect(),

@@ -1,13 +1,12 @@
 use super::fold::Fold;
 use super::found::Found;
 use super::merge::{judged, merge};
-use super::settle::{Marks, again, settle};
+use super::settle::{Marks, settle};
 use super::vectors::{Criterion, SAME_COSINE, TOLERATED_ULPS};
 use super::{CollectionParity, Difference, ParityReport, SampleTaken};
 use crate::contract::{Collection, Error, ErrorKind, KeyRange, Partition, Result, ScanOrder, ScanRequest};
 use crate::rows::RowDigest;
 use futures::TryStreamExt;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -176,23 +175,6 @@ impl Comparison {
     /// Whether every difference is among those kept.
     pub fn is_complete(&self) -> bool {
         self.found.is_complete()
-    }
-
-    /// Compares some rows again, as after they were repaired.
-    ///
-    /// # Errors
-    /// The first failure of either end.
-    pub async fn compare_again(
-        &mut self,
-        compared: &Compared,
-        manner: Manner,
-        ids: BTreeSet<String>,
-        heard: Heard<'_>,
-    ) -> Result<()> {
-        again(compared, manner, ids, heard, &mut self.found).await?;
-        (self.source_rows, self.target_rows) = futures::try_join!(compared.source.count(), compared.target.count())?;
-        self.digests = None;
-        Ok(())
     }
 
     /// What stands in a report.

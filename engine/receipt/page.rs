@@ -2,6 +2,7 @@ use super::Receipt;
 use crate::contract::MaintenanceState;
 use crate::link::Account;
 use crate::parity::{CollectionParity, Difference, ParityReport, SearchedCollection};
+use crate::rows::shown;
 use std::fmt::Write;
 
 /// Ids named of each list; the document has more.
@@ -132,11 +133,11 @@ fn of_collection(collection: &CollectionParity, page: &mut Page) {
 
 fn of_difference(difference: &Difference) -> String {
     match difference {
-        Difference::Missing { id } => format!("missing: `{id}`"),
-        Difference::Extra { id } => format!("extra: `{id}`"),
-        Difference::Different { id, fields } => format!("different in {}: `{id}`", fields.join(", ")),
+        Difference::Missing { id } => format!("missing: {}", code(id)),
+        Difference::Extra { id } => format!("extra: {}", code(id)),
+        Difference::Different { id, fields } => format!("different in {}: {}", fields.join(", "), code(id)),
         Difference::Duplicate { id, source, target } => {
-            format!("{source} times in the source, {target} times in the target: `{id}`")
+            format!("{} in the source, {} in the target: {}", times(*source), times(*target), code(id))
         }
     }
 }
@@ -176,7 +177,7 @@ fn account(account: &Account, page: &mut Page) {
     }
     page.heading("Rows set aside");
     for letter in &account.dead_letters {
-        page.item(&letter.collection, format!("`{}`: {}: {}", letter.id, letter.reason, letter.detail));
+        page.item(&letter.collection, format!("{}: {}: {}", code(&letter.id), letter.reason, letter.detail));
     }
     if account.dead_letters.is_empty() {
         page.point("none");
@@ -211,8 +212,17 @@ fn listed(names: &[String], none: &str) -> String {
     if names.is_empty() { none.to_owned() } else { names.join(", ") }
 }
 
+/// An id as code; what would end that or its line is spelled out.
+fn code(id: &str) -> String {
+    format!("`{}`", shown(id).replace('`', "\\u{60}"))
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 fn ids(ids: &[String]) -> String {
-    let named: Vec<String> = ids.iter().take(NAMED).map(|id| format!("`{id}`")).collect();
+    let named: Vec<String> = ids.iter().take(NAMED).map(|id| code(id)).collect();
     let more = if ids.len() > NAMED { ", …" } else { "" };
     if named.is_empty() { String::new() } else { format!(": {}{more}", named.join(", ")) }
 }

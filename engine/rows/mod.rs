@@ -8,8 +8,10 @@ mod batch;
 mod canonical;
 mod convert;
 mod digest;
+mod shown;
 
 pub use batch::{Row, RowBatch, RowBatchBuilder, RowSchemaError, Salvaged, row_schema};
 pub use canonical::{REPAIRED_EMPTY, canonical_metadata, canonical_metadata_text};
 pub use convert::{Converted, convert, metadata_without_nul, text_without_nul};
 pub use digest::RowDigest;
+pub use shown::shown;

@@ -6,6 +6,7 @@ use palanquin_engine::contract::advice::operator_sentence;
 use palanquin_engine::contract::{Error, Severity};
 use palanquin_engine::link::{LinkSpec, Outcome, SetAside};
 use palanquin_engine::parity::{CollectionParity, Difference, ParityReport};
+use palanquin_engine::rows::shown;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -156,10 +157,11 @@ fn collection_line(collection: &CollectionParity) -> String {
 fn vectors_line(collection: &CollectionParity) -> Option<String> {
     let vectors = &collection.vectors;
     let apart = vectors.compared - vectors.exact;
-    let ulps = vectors.max_ulps.map_or_else(|| "an unknown number of".to_owned(), |ulps| count(ulps.into()));
+    let ulps =
+        vectors.max_ulps.map_or_else(|| "an unknown number of units".to_owned(), |ulps| counted(ulps.into(), "unit"));
     (apart > 0).then(|| {
         format!(
-            "          {} of {} vectors differ in bits: by at most {ulps} units in the last place, cosine distance at most {:.1e}, {:.1e} on average",
+            "          {} of {} vectors differ in bits: by at most {ulps} in the last place, cosine distance at most {:.1e}, {:.1e} on average",
             count(apart),
             count(vectors.compared),
             vectors.max_cosine_distance,
@@ -170,11 +172,16 @@ fn vectors_line(collection: &CollectionParity) -> Option<String> {
 
 fn difference_line(difference: &Difference) -> String {
     match difference {
-        Difference::Missing { id } => format!("missing in the target: {id}"),
-        Difference::Extra { id } => format!("only in the target: {id}"),
-        Difference::Different { id, fields } => format!("differs in {}: {id}", fields.join(", ")),
+        Difference::Missing { id } => format!("missing in the target: {}", shown(id)),
+        Difference::Extra { id } => format!("only in the target: {}", shown(id)),
+        Difference::Different { id, fields } => format!("differs in {}: {}", fields.join(", "), shown(id)),
         Difference::Duplicate { id, source, target } => {
-            format!("{source} times in the source, {target} times in the target: {id}")
+            format!(
+                "{} in the source, {} in the target: {}",
+                counted(*source, "time"),
+                counted(*target, "time"),
+                shown(id)
+            )
         }
     }
 }

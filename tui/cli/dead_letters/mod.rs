@@ -71,13 +71,19 @@ impl Chosen {
         let mut letters = journal.dead_letters(&link.spec.id()).await?;
         letters.retain(|letter| {
             self.collection.as_ref().is_none_or(|name| name == &letter.about.collection)
-                && (self.ids.is_empty() || self.ids.contains(&letter.about.id))
+                && (self.ids.is_empty() || self.ids.iter().any(|given| is_called(&letter.about.id, given)))
         });
-        match self.ids.iter().find(|id| !letters.iter().any(|letter| &&letter.about.id == id)) {
+        match self.ids.iter().find(|id| !letters.iter().any(|letter| is_called(&letter.about.id, id))) {
             Some(missing) => Err(no_such(format!("link {} has no dead letter {missing:?}", link.spec.id()))),
             None => Ok((link, letters)),
         }
     }
+}
+
+/// Whether an id is the one that was given, as it is or as a list shows it: no argument holds a U+0000.
+fn is_called(id: &str, given: &str) -> bool {
+    let listed = format!("{id:?}");
+    given == id || given == listed || listed.strip_prefix('"').and_then(|id| id.strip_suffix('"')) == Some(given)
 }
 
 async fn link_named(journal: &SqliteJournal, name: &str) -> Result<KnownLink> {

@@ -1,11 +1,12 @@
 use super::super::once;
 use super::super::workshop::StateDirectory;
-use super::{link_named, no_such};
+use super::{is_called, link_named, no_such};
 use crate::exit_code::Exit;
 use crate::output::{self, json};
 use clap::Args;
 use palanquin_engine::contract::Result;
 use palanquin_engine::journal::{DeadLetter, Journal};
+use palanquin_engine::link::SetAside;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -27,7 +28,12 @@ impl Show {
         let journal = self.state.journal()?;
         let work = async {
             let link = link_named(&journal, &self.link).await?.spec.id();
-            let letter = journal.dead_letter(&link, &self.collection, &self.id).await?;
+            let kept = journal.dead_letters(&link).await?;
+            let named = |about: &&SetAside| about.collection == self.collection && is_called(&about.id, &self.id);
+            let letter = match kept.iter().map(|letter| &letter.about).find(named) {
+                Some(about) => journal.dead_letter(&link, &about.collection, &about.id).await?,
+                None => None,
+            };
             let missing = || no_such(format!("link {link} has no dead letter {:?} of {}", self.id, self.collection));
             Ok((link.clone(), letter.ok_or_else(missing)?))
         };

@@ -2,6 +2,7 @@ use super::gather::{Inspected, Inspection};
 use crate::format::{count, counted};
 use crate::output::{tree, words};
 use palanquin_engine::contract::{Condition, IdentityState};
+use palanquin_engine::rows::shown;
 use std::fmt::Write;
 
 /// The inspection as a page for people.
@@ -39,7 +40,11 @@ pub(super) fn of(inspection: &Inspection) -> String {
             let severity = format!("{:?}", finding.severity).to_lowercase();
             let _ = writeln!(page, "  {severity:<8} {}: {}", finding.name, finding.summary);
             if !finding.rows.is_empty() {
-                let _ = writeln!(page, "           rows {}", finding.rows.join(", "));
+                let _ = writeln!(
+                    page,
+                    "           rows {}",
+                    finding.rows.iter().map(|id| shown(id)).collect::<Vec<_>>().join(", ")
+                );
             }
         }
     }

@@ -72,6 +72,10 @@ fn one(
     })();
     let (rows, outcome, exit) = match tried {
         Ok(None) => return (passed_over(name, shown, "there already"), None),
+        Ok(Some(Ended { exit, rows })) if how.dry_run => {
+            let found = if exit == Exit::Verified { "planned: nothing is in the way" } else { "planned: refused" };
+            (rows, found.to_owned(), exit)
+        }
         Ok(Some(Ended { exit, rows })) => (rows, word(exit).to_owned(), exit),
         Err(error) => {
             let exit = Exit::of_error(&error);

@@ -76,6 +76,17 @@ impl Migration {
                 output::note(face, &format!("the verified copy is now {}", wanted.address));
                 exit
             }
+            Some(_) if matches!(exit, Exit::Different | Exit::NotVerified) => {
+                let (old, new) = (&wanted.address, &spec.target);
+                output::note(
+                    face,
+                    &format!(
+                        "{old} is as it was; the copy stays at {new}: look at it with `palanquin verify`, or run the same \
+                         command again, which makes another"
+                    ),
+                );
+                exit
+            }
             _ => exit,
         };
         if is_beside && let Some(left) = end.as_ref().and_then(|end| leave(end, exit)) {

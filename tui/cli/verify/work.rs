@@ -7,7 +7,6 @@ use palanquin_engine::parity::{
     Compared, Comparison, Criterion, End, Manner, ParityReport, Repaired, SampleTaken, SearchParity, Searches, Wrote,
     compare_collection, compare_sample, compare_searches, repair, uses_approximate_index,
 };
-use std::collections::BTreeSet;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -102,9 +101,8 @@ async fn one(
         let is_all = comparison.is_complete();
         if is_all || done.written() == 0 {
             repaired.add(done);
-            let ids: BTreeSet<String> = comparison.differences().iter().map(|row| row.id().to_owned()).collect();
-            comparison.compare_again(pair, manner, ids, &listening).await?;
-            return Ok(comparison);
+            // Every row once more: figures and digests are of what is there now.
+            return compare_collection(pair, manner, &listening).await;
         }
         // More rows differed than a comparison keeps: what is left is found by the next one. Rows left in place are
         // counted by the last.

@@ -8,6 +8,7 @@ use crate::dashboard::theme::Tone;
 use crate::output::words;
 use palanquin_actors::board::{Connection, PalaceView};
 use palanquin_engine::contract::Finding;
+use palanquin_engine::rows::shown;
 use ratatui::style::Stylize;
 use ratatui::text::{Line, Span};
 
@@ -88,7 +89,11 @@ pub(super) fn findings(findings: &[Finding], page: &mut PageText) {
         let before = vec![cells::sign(sign, &theme), Span::raw("  ")];
         page.paragraph(before, &format!("{}: {}", finding.name, finding.summary), Tone::Plain);
         if !finding.rows.is_empty() {
-            page.paragraph(vec![toned("  rows  ", Tone::Dim, &theme)], &finding.rows.join(", "), Tone::Dim);
+            page.paragraph(
+                vec![toned("  rows  ", Tone::Dim, &theme)],
+                &finding.rows.iter().map(|id| shown(id)).collect::<Vec<_>>().join(", "),
+                Tone::Dim,
+            );
         }
     }
 }
