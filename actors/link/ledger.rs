@@ -58,7 +58,7 @@ impl Ledger {
     pub(super) fn feeds(&self, plan: &Plan) -> Vec<(String, Cursor)> {
         let feeds = plan.collections.iter().enumerate().filter_map(|(index, planned)| {
             let cursor = self.positions.feed(index).or(planned.feed_from.as_ref())?;
-            Some((planned.spec.name.clone(), cursor.clone()))
+            Some((planned.source_name().to_owned(), cursor.clone()))
         });
         feeds.collect()
     }

@@ -171,14 +171,14 @@ impl Collection for LanceCollection {
     }
 
     fn scan(&self, request: ScanRequest) -> RowStream {
-        match request.order {
-            ScanOrder::ById => scan::ordered(self.handle.clone(), request, Filter::All),
-            ScanOrder::Any => scan::streamed(self.handle.clone(), request),
-        }
+        self.scan_passing(request, &Filter::All)
     }
 
     fn scan_passing(&self, request: ScanRequest, filter: &Filter) -> RowStream {
-        if filter.is_all() { self.scan(request) } else { scan::ordered(self.handle.clone(), request, filter.clone()) }
+        match request.order {
+            ScanOrder::ById => scan::ordered(self.handle.clone(), request, filter.clone()),
+            ScanOrder::Any => scan::streamed(self.handle.clone(), request, filter.clone()),
+        }
     }
 
     async fn last_id(&self, range: &KeyRange) -> Result<Option<String>> {

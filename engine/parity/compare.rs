@@ -103,7 +103,7 @@ pub async fn compare(
 /// The first failure of either end.
 pub async fn compare_collection(compared: &Compared, manner: Manner, heard: Heard<'_>) -> Result<Comparison> {
     let (source, target) = (&compared.source, &compared.target);
-    let before = Marks::of(compared).await?;
+    let before = Marks::of(compared, heard).await?;
     let silent = before.silent().collect();
     let rows = source.info().await?.rows;
     let cut = source.cut(rows.div_ceil(RANGES).max(RANGE_ROWS)).await?;

@@ -6,9 +6,12 @@ use super::{Compared, End, Heard, Manner};
 use crate::contract::Result;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Looks at rows that are changed under the comparison, at most.
 const ROUNDS: usize = 5;
+/// How long nothing is heard of an end, at most.
+const HEARD_EVERY: Duration = Duration::from_secs(5);
 
 /// What became of the rows that changed while they were compared.
 #[derive(Debug, Default)]
@@ -29,10 +32,16 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) async fn of(compared: &Compared) -> Result<Self> {
-        let (source, target) =
-            futures::try_join!(Mark::of(compared.source.as_ref()), Mark::of(compared.target.as_ref()))?;
-        Ok(Self { source, target })
+    /// `heard` hears of it now and then: where a filter stands between, counting may be reading.
+    pub(super) async fn of(compared: &Compared, heard: Heard<'_>) -> Result<Self> {
+        let both = async { futures::try_join!(Mark::of(compared.source.as_ref()), Mark::of(compared.target.as_ref())) };
+        let mut both = std::pin::pin!(both);
+        loop {
+            match tokio::time::timeout(HEARD_EVERY, &mut both).await {
+                Ok(marks) => return marks.map(|(source, target)| Self { source, target }),
+                Err(_) => [End::Source, End::Target].into_iter().for_each(|end| heard(end, 0)),
+            }
+        }
     }
 
     /// The ends whose store does not tell which rows were changed.
@@ -54,7 +63,7 @@ pub(super) async fn settle(
 ) -> Result<Settled> {
     let mut settled = Settled::default();
     for round in 0.. {
-        let now = Marks::of(compared).await?;
+        let now = Marks::of(compared, heard).await?;
         let (of_source, of_target) = futures::try_join!(
             before.source.change(&now.source, compared.source.as_ref(), End::Source),
             before.target.change(&now.target, compared.target.as_ref(), End::Target),

@@ -30,14 +30,23 @@ pub(super) async fn forget(
                     return refused("it holds more than the interrupted run made");
                 }
                 drop(palace);
-                if !target.backend.descriptor().capabilities.has(token::LOCAL_MODE) {
+                let is_local = target.backend.descriptor().capabilities.has(token::LOCAL_MODE);
+                let Some(path) = target.palace.local_path.as_ref().filter(|_| is_local) else {
                     let detail = "--restart removes a directory; drop the tables of the unfinished copy by hand";
                     return Err(Error::new(ErrorKind::UnsupportedCapability, detail).in_palace(&target.address));
+                };
+                let failed = |error| Error::io("the unfinished copy cannot be removed", error);
+                let failed = |error| failed(error).in_palace(&target.address);
+                for entry in std::fs::read_dir(path).map_err(failed)? {
+                    let entry = entry.map_err(failed)?;
+                    if !target.backend.owns(&entry.path()) {
+                        return refused(&format!(
+                            "it holds {:?} too, which the interrupted run did not make",
+                            entry.file_name()
+                        ));
+                    }
                 }
-                if let Some(path) = &target.palace.local_path {
-                    let failed = |error| Error::io("the unfinished copy cannot be removed", error);
-                    std::fs::remove_dir_all(path).map_err(|error| failed(error).in_palace(&target.address))?;
-                }
+                std::fs::remove_dir_all(path).map_err(failed)?;
             }
             Err(error) if error.kind() == ErrorKind::PalaceNotFound => {}
             Err(error) => return Err(error),

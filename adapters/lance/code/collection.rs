@@ -63,7 +63,7 @@ impl Collection for CodeCollection {
     fn scan(&self, request: ScanRequest) -> RowStream {
         match request.order {
             ScanOrder::ById => scan::ordered(self.handle.clone(), request, Filter::All),
-            ScanOrder::Any => scan::streamed(self.handle.clone(), request),
+            ScanOrder::Any => scan::streamed(self.handle.clone(), request, Filter::All),
         }
     }
 

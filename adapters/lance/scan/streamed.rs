@@ -1,25 +1,29 @@
 use super::{Rebatch, begun_by, filter, read_failed, row_batch, scanner};
 use crate::collection::{Pinned, TableHandle};
+use crate::lookup::of_filter;
 use futures::{StreamExt, TryStreamExt};
 use lance::dataset::scanner::DatasetRecordBatchStream;
-use palanquin_engine::contract::{KeyRange, Result, RowStream, ScanRequest};
+use lancedb::datafusion::logical_expr::Expr;
+use palanquin_engine::contract::{Filter, Result, RowStream, ScanRequest};
 use palanquin_engine::rows::RowBatch;
 
-/// The rows of the range as they are stored, from the version that is newest when the stream is first polled.
-pub(crate) fn streamed(handle: TableHandle, request: ScanRequest) -> RowStream {
+/// The rows of the range that pass the filter as they are stored, from the version that is newest when the stream is first
+/// polled.
+pub(crate) fn streamed(handle: TableHandle, request: ScanRequest, filter: Filter) -> RowStream {
     begun_by(async move {
         let pinned = handle.pin().await?;
-        let batches = all_columns(&pinned, &request.range, request.batch_rows).await?;
+        let batches = all_columns(&pinned, &request, &filter).await?;
         Ok(even_batches(pinned, batches, request.batch_rows))
     })
 }
 
-async fn all_columns(pinned: &Pinned, range: &KeyRange, batch_rows: usize) -> Result<DatasetRecordBatchStream> {
+async fn all_columns(pinned: &Pinned, request: &ScanRequest, passing: &Filter) -> Result<DatasetRecordBatchStream> {
     let failed = |error| pinned.place.store("could not begin to read the rows", error);
     let mut scanner = scanner(pinned);
-    scanner.batch_size(batch_rows.max(1)).project(&pinned.layout.columns()).map_err(failed)?;
-    if let Some(filter) = filter::of_range(range, pinned.layout.id_nullable) {
-        scanner.filter_expr(filter);
+    scanner.batch_size(request.batch_rows.max(1)).project(&pinned.layout.columns()).map_err(failed)?;
+    let within = filter::of_range(&request.range, pinned.layout.id_nullable);
+    if let Some(wanted) = within.into_iter().chain(of_filter(passing)).reduce(Expr::and) {
+        scanner.filter_expr(wanted);
     }
     scanner.try_into_stream().await.map_err(failed)
 }

@@ -9,9 +9,13 @@ use palanquin_engine::contract::{ErrorKind, Filter, Result, RowStream, ScanOrder
 use palanquin_engine::rows::{RowBatch, RowBatchBuilder};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyOutStream;
 use tokio_postgres::types::Type;
 
+/// How long a filtered scan says nothing.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// What a row's columns are read as; the bytes of the last two are decoded here.
 const COLUMNS: [Type; 4] = [Type::TEXT, Type::TEXT, Type::BYTEA, Type::BYTEA];
 
@@ -22,6 +26,7 @@ struct Running {
     dimension: u32,
     vector: Vec<f32>,
     has_ended: bool,
+    is_filtered: bool,
 }
 
 enum State {
@@ -54,7 +59,7 @@ async fn start(table: &Table, request: &ScanRequest, filter: &Filter) -> Result<
     };
     let rows = lease.copy_out(statement(table, request, filter).as_str()).await.map_err(failed)?;
     let rows = Box::pin(BinaryCopyOutStream::new(rows, &COLUMNS));
-    Ok(Running { lease, rows, dimension, vector: Vec::new(), has_ended: false })
+    Ok(Running { lease, rows, dimension, vector: Vec::new(), has_ended: false, is_filtered: !filter.is_all() })
 }
 
 fn statement(table: &Table, request: &ScanRequest, filter: &Filter) -> String {
@@ -81,13 +86,24 @@ async fn next(table: &Table, running: &mut Running, batch_rows: usize) -> Result
     let mut batch: Option<RowBatchBuilder> = None;
     let mut count = 0;
     while count < batch_rows && !running.has_ended {
-        let Some(row) = running.rows.next().await.transpose().map_err(failed)? else {
+        let builder = || RowBatchBuilder::with_capacity(batch_rows.min(4_096), running.dimension);
+        let next = match running.is_filtered {
+            // Whoever waits learns that something goes on, however few rows pass.
+            true => match timeout(TOLD_EVERY, running.rows.next()).await {
+                Ok(next) => next,
+                Err(_) => {
+                    batch.get_or_insert_with(builder);
+                    break;
+                }
+            },
+            false => running.rows.next().await,
+        };
+        let Some(row) = next.transpose().map_err(failed)? else {
             running.lease.ended();
             running.has_ended = true;
             break;
         };
-        let batch =
-            batch.get_or_insert_with(|| RowBatchBuilder::with_capacity(batch_rows.min(4_096), running.dimension));
+        let batch = batch.get_or_insert_with(builder);
         let sent = Sent {
             id: row.try_get(0).map_err(failed)?,
             document: row.try_get(1).map_err(failed)?,

@@ -72,11 +72,11 @@ async fn criterion(ends: &Ends, asked: Asked) -> Result<Criterion> {
     })
 }
 
-/// Whether the newest migration into the palace was allowed to embed anew.
+/// Whether the target embedded the documents of the newest migration into it anew. That it was allowed to says nothing.
 async fn was_embedded_anew(target: &dyn Palace) -> Result<bool> {
     let log = target.migration_log().await?;
     let newest = log.iter().rev().find_map(|entry| entry.as_migration());
-    Ok(newest.is_some_and(|record| !record.lossless && record.flags.iter().any(|flag| flag == "--accept-re-embed")))
+    Ok(newest.is_some_and(|record| record.re_embedded))
 }
 
 async fn one(

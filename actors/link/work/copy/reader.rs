@@ -64,6 +64,8 @@ async fn partition(
             desk.heartbeat.beat();
             let (read, bytes) = (batch.len(), batch.bytes());
             pages.was(read, bytes);
+            // Of a page that is filtered, the store has looked at every row.
+            let looked_at = if run.prepared.filter.is_all() { read } else { read.max(batch_rows) };
             if let Some(upto) = batch.last_id().map(str::to_owned) {
                 left = left.remaining_after(Some(&upto));
                 let rows = passing(&run.prepared.filter, batch).map_err(in_context)?;
@@ -72,7 +74,7 @@ async fn partition(
                     desk.tell(News::WithoutVector { collection: key.0, ids: bare });
                 }
                 let waits = async {
-                    setup.limits.pass(&desk.heartbeat, read, bytes).await;
+                    setup.limits.pass(&desk.heartbeat, looked_at, bytes).await;
                     setup.credit.take(rows.bytes()).await
                 };
                 let held = tokio::select! {
@@ -85,7 +87,7 @@ async fn partition(
             }
             tokio::select! {
                 () = run.halt.cancelled() => return Ok(false),
-                () = setup.limits.was_read(&desk.heartbeat, read, took) => {}
+                () = setup.limits.was_read(&desk.heartbeat, looked_at, took) => {}
             }
             // A scan begun anew reads again what lies before the last row it gave.
             if read > 0 && pages.calls_for_another(batch_rows) {
