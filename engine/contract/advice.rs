@@ -57,7 +57,9 @@ pub fn operator_sentence(kind: ErrorKind) -> &'static str {
             "Two models' vectors must not be mixed; use the model it was made with, or settle it with `palace set-embedder`."
         }
         ErrorKind::UnsupportedCapability => "This backend cannot do that; choose another one.",
-        ErrorKind::UnsupportedFilter => "Use the operators $eq, $ne, $in, $nin, $and, $or and $contains.",
+        ErrorKind::UnsupportedFilter => {
+            "Use the operators $eq, $ne, $in, $nin, $and, $or and $contains, and $gt, $gte, $lt and $lte where the backend has them."
+        }
         ErrorKind::UnsupportedMaintenanceKind => "Choose one of the kinds the backend advertises; nothing was changed.",
         ErrorKind::IdExists => "Upsert the rows to replace those that are there; nothing was written.",
         ErrorKind::RowRefused => {

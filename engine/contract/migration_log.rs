@@ -71,6 +71,20 @@ impl LogEntry {
         Self::new("embedder_set", json!({"collection": collection, "from": from, "to": to}))
     }
 
+    /// The record of a migration (§8.3) that stands alone in a file, where we keep a log: another program's. Its fields are
+    /// kept as they are.
+    pub fn of_lone_record(file: &Map<String, Value>) -> Option<Self> {
+        let told =
+            ["source_backend", "row_count", "lossless"].into_iter().filter(|key| file.contains_key(*key)).count();
+        if told < 2 {
+            return None;
+        }
+        let mut details = file.clone();
+        details.retain(|key, _| !matches!(key.as_str(), "log" | "schema" | "timestamp"));
+        let at = file.get("timestamp").map(|at| at.as_str().map_or_else(|| at.to_string(), str::to_owned));
+        Some(Self { kind: "migration".to_owned(), at: at.unwrap_or_default(), details })
+    }
+
     /// A migration into this palace has finished.
     pub fn migration(record: &MigrationRecord) -> Self {
         Self::new("migration", json!(record))

@@ -89,6 +89,8 @@ fn rows_a_server_refuses_are_set_aside_shown_retried_and_discarded_and_their_con
     let link = listed[0]["link"].as_str().unwrap().to_owned();
     let shown = letters(["show", &link, "mempalace_drawers", "row-100-nan", "--json"], &state);
     assert_eq!(lines(&shown, "dead_letter")[0]["document"], SECRET);
+    let as_listed = letters(["show", &link, "mempalace_drawers", r"nul\0id", "--json"], &state);
+    assert_eq!(lines(&as_listed, "dead_letter")[0]["id"], "nul\0id", "{}{}", as_listed.stdout, as_listed.stderr);
     let retried = letters(["retry", &link], &state);
     assert_eq!(retried.code, Some(6), "{}{}", retried.stdout, retried.stderr);
     assert!(retried.stdout.contains("0 rows arrived"), "{}", retried.stdout);
@@ -106,6 +108,27 @@ fn rows_a_server_refuses_are_set_aside_shown_retried_and_discarded_and_their_con
     assert_eq!(lines(&letters(["list", "--json"], &state), "kept_letter").len(), 1);
     assert_eq!(letters(["discard", &link, "--all"], &state).code, Some(0));
     assert!(letters(["list"], &state).stdout.contains("there are no dead letters"));
+}
+
+#[test]
+fn a_plan_names_what_the_target_could_not_hold_and_calls_nothing_lossless_that_would_be_converted() {
+    let scratch = Scratch::new();
+    let from = scratch.path("source");
+    source(&from);
+    let plan = |target: &str| {
+        let run = Program::with(["plan"]).arg(&format!("lance:{}", from.display())).arg(target).arg("--json").run();
+        assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
+        let plan: Value = serde_json::from_str(run.stdout.trim()).unwrap();
+        let check = plan["plan"]["checks"].as_array().unwrap().iter().find(|check| check["name"] == "fits").cloned();
+        (plan["plan"].clone(), check.unwrap())
+    };
+    let (postgres, fits) = plan(&palace("planned"));
+    assert_eq!((&postgres["lossless"], &postgres["refused_probed_rows"]), (&json!(false), &json!(2)), "{postgres}");
+    assert_eq!(postgres["conversions"][0]["probed_rows"], 1, "{postgres}");
+    assert_eq!(fits["standing"], "fails");
+    let (chroma, fits) = plan(&format!("chroma:{}", scratch.path("chroma").display()));
+    assert_eq!((&chroma["lossless"], &chroma["refused_probed_rows"]), (&json!(false), &json!(2)), "{chroma}");
+    assert!(fits["found"].as_str().unwrap().contains("NaN"), "{fits}");
 }
 
 #[test]

@@ -154,6 +154,23 @@ fn a_directory_that_holds_another_stores_palace_too_is_not_replaced() {
 }
 
 #[test]
+fn a_directory_that_holds_nothing_but_another_stores_palace_is_not_replaced() {
+    let world = World::new();
+    let log = std::fs::read(world.target.join(".mempalace-migration.json")).unwrap();
+    let onto = Program::with(["migrate", "--plain", "--overwrite"]).arg(&at("chroma", &world.source));
+    let run = onto
+        .arg(&at("chroma", &world.target))
+        .arg("--state")
+        .arg(&world.scratch.path("state").display().to_string())
+        .run();
+    assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
+    let plan = Program::with(["plan"]).arg(&at("chroma", &world.source)).arg(&at("chroma", &world.target)).run();
+    assert_eq!(plan.code, Some(3), "{}{}", plan.stdout, plan.stderr);
+    world.assert_holds(40);
+    assert_eq!(std::fs::read(world.target.join(".mempalace-migration.json")).unwrap(), log);
+}
+
+#[test]
 fn a_chroma_directory_is_replaced_and_what_mempalace_keeps_beside_it_stays() {
     let scratch = Scratch::new();
     let (source, target, copy) = (scratch.palace(), scratch.path("target"), scratch.path("copy"));

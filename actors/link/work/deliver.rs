@@ -35,6 +35,8 @@ struct Found {
     converted: Vec<(Conversion, String)>,
     /// Rows that were to be patched and are not in the target.
     missing: Vec<String>,
+    /// Whether rows were left untried, since more were refused than may be set aside.
+    stopped_early: bool,
 }
 
 /// A row that is not to be in the target, and the failure the link halts with if it may not be set aside.
@@ -99,12 +101,16 @@ impl Delivery {
                 self.apply_rows(pair, target, rows, &mut found).await?;
             }
         }
-        let Found { mut refusals, mut converted, .. } = found;
+        let Found { mut refusals, mut converted, stopped_early, .. } = found;
         let refused: BTreeSet<String> = refusals.iter().map(|refusal| refusal.letter.about.id.clone()).collect();
         if converted.iter().any(|(_, id)| refused.contains(id)) {
             as_it_was.iter().for_each(|rows| unconvert(&mut refusals, rows));
         }
         self.set_aside(pair, refusals).await?;
+        if stopped_early {
+            // Others made room meanwhile; the rows that were not looked at are delivered by the next attempt.
+            return Err(Error::new(ErrorKind::Busy, "more rows were refused than could be set aside just then"));
+        }
         converted.retain(|(_, id)| !refused.contains(id));
         self.note_converted(pair, &converted).await?;
         let arrived: Vec<String> = touched.into_iter().filter(|id| !refused.contains(id)).collect();
@@ -292,6 +298,7 @@ impl Delivery {
                     found.refusals.push(self.refusal(pair, row, error.of_row(row.id)));
                 }
                 if self.fresh(pair, &found.refusals) > self.room() {
+                    found.stopped_early = true;
                     return Ok(());
                 }
                 continue;

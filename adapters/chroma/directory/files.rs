@@ -35,8 +35,9 @@ pub(super) fn record_identity(palace: &Path, collection: &str, identity: &Embedd
 /// `InvalidData` for a file that is none.
 pub(crate) fn log_of(palace: &Path) -> io::Result<Vec<LogEntry>> {
     let mut file = object(palace, MIGRATION_LOG)?;
+    let lone = LogEntry::of_lone_record(&file);
     let log = list_of(&mut file)?.drain(..);
-    Ok(log.filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+    Ok(lone.into_iter().chain(log.filter_map(|entry| serde_json::from_value(entry).ok())).collect())
 }
 
 /// Adds to the migration log; everything else in the file stays as it is. Durable when it returns.

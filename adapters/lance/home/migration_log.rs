@@ -14,8 +14,9 @@ const SCHEMA: u32 = 1;
 /// If it is not such a file (`InvalidData`).
 pub(super) fn entries(text: Option<&[u8]>) -> io::Result<Vec<LogEntry>> {
     let mut file = parsed(text)?;
+    let lone = LogEntry::of_lone_record(&file);
     let entries = log_of(&mut file)?.drain(..);
-    Ok(entries.filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+    Ok(lone.into_iter().chain(entries.filter_map(|entry| serde_json::from_value(entry).ok())).collect())
 }
 
 /// The contents with one more entry; everything else in them stays as it is.
@@ -60,6 +61,15 @@ mod tests {
         assert_eq!(kinds, ["theirs", "embedder_set", "embedder_set"]);
         assert_eq!((&found[0].details["x"], &found[2].details["to"]["model_name"]), (&json!([1]), &json!("two")));
         let file: Value = serde_json::from_slice(&text).unwrap();
+        let alone =
+            br#"{"source_backend": "chroma", "timestamp": "2026-01-01T00:00:00Z", "row_count": 5, "lossless": true}"#;
+        let text = with_entry(Some(alone), &entry("one")).unwrap();
+        let found = entries(Some(&text)).unwrap();
+        assert_eq!(
+            (found.len(), found[0].kind.as_str(), found[0].at.as_str()),
+            (2, "migration", "2026-01-01T00:00:00Z")
+        );
+        assert_eq!(found[0].details["row_count"], json!(5));
         assert_eq!(
             (&file["lossless"], &file["log"][0], file["log"].as_array().unwrap().len()),
             (&json!(true), &json!("?"), 4)

@@ -4,7 +4,8 @@ use crate::world::{Content, MANNER, WIDTH, compared, content, holding, holding_b
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use palanquin_contract::interpose::Between;
-use palanquin_engine::contract::{Collection, RowStream, ScanRequest};
+use palanquin_engine::contract::{Collection, Filter, RowStream, ScanRequest};
+use palanquin_engine::link::as_copied;
 use palanquin_engine::parity::{
     Criterion, Difference, DifferenceCounts, Manner, ParityReport, SampleTaken, Searches, Verdict, compare_sample,
     compare_searches,
@@ -152,6 +153,30 @@ async fn a_sample_that_finds_nothing_tells_ends_of_another_size() {
     let mut report = ParityReport::begin(("s", "t"), MANNER, true);
     report.add(&equal);
     assert_eq!(report.conclusion(), "equal in the sample");
+}
+
+#[tokio::test]
+async fn a_sample_of_the_rows_that_pass_tells_how_many_it_met_and_concludes_nothing_from_none() {
+    let source = rows(2_000);
+    let one = source.keys().nth(700).unwrap().clone();
+    let passing = |ids: &[&String]| {
+        let mut marked = source.clone();
+        ids.iter().for_each(|id| marked.get_mut(*id).unwrap().document = Some("passes".into()));
+        marked
+    };
+    let every_tenth: Vec<&String> = source.keys().step_by(10).collect();
+    let filter = Filter::parse_document(&serde_json::json!({"$contains": "passes"})).unwrap();
+    for (ids, sample, expected) in [(every_tenth, 20, Verdict::Equal), (vec![&one], 0, Verdict::Inconclusive)] {
+        let marked = passing(&ids);
+        let (from, to) = (holding(&marked).await, holding(&marked).await);
+        let (from, to) = (as_copied(from, &filter, &[]), as_copied(to, &filter, &[]));
+        let sample = SampleTaken { rows: sample, seed: 7 };
+        let found = compare_sample(&pair(&from, &to), MANNER, sample, &|_, _| {}).await.unwrap();
+        let met = found.parity().sample.unwrap().rows;
+        assert_eq!(verdict(&found), expected, "{met} met");
+        assert_eq!(found.parity().equal, met);
+        assert!(met <= ids.len() as u64 && (met > 0) == (expected == Verdict::Equal), "{met}");
+    }
 }
 
 #[tokio::test]

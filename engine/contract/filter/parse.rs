@@ -56,6 +56,11 @@ fn each(operator: &str, operand: &Value, depth: usize, leaf: &Leaf) -> Result<Ve
 
 fn metadata_key(key: &str, operand: &Value) -> Result<Filter> {
     if key.starts_with('$') {
+        if test(key, &Value::Array(Vec::new())).is_ok() {
+            let detail =
+                format!("the filter uses {key:?} of no key: {{KEY: {{{key:?}: …}}}} tests one of the metadata");
+            return Err(Error::new(ErrorKind::UnsupportedFilter, detail));
+        }
         return Err(unsupported(key));
     }
     let tests = match operand {

@@ -8,10 +8,11 @@ use clap::Args;
 use palanquin_actors::PalaceSource;
 use palanquin_config::{Address, Found};
 use palanquin_engine::contract::{
-    ChangeBatch, Collection, Error, ErrorKind, LogEntry, OpenMode, Palace, Result, WriteMode,
+    ChangeBatch, Collection, Error, ErrorKind, GetRequest, Include, LogEntry, OpenMode, Palace, Result, Selection,
+    WriteMode,
 };
-use palanquin_engine::journal::{Claim, DeadLetter, Journal, KeptLetter, LinkLock, SqliteJournal};
-use palanquin_engine::link::{CollectionPlan, SetAside};
+use palanquin_engine::journal::{Carried, Claim, DeadLetter, Journal, KeptLetter, LinkLock, SqliteJournal};
+use palanquin_engine::link::{CollectionPlan, LinkKind, LinkSpec, SetAside};
 use palanquin_engine::rows::convert;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
@@ -30,6 +31,8 @@ pub(super) struct Retry {
 struct Retried {
     arrived: u64,
     converted: u64,
+    /// Of a mirror: rows the source has no more.
+    gone: u64,
     refused: Vec<SetAside>,
 }
 
@@ -63,13 +66,15 @@ impl Retry {
             let (link, letters) = self.chosen.find(&journal).await?;
             let lock = LinkLock::acquire(&state, &link.spec, &[])?;
             let claim = journal.claim(&link.spec).await?;
-            let address: Address = link.spec.target.parse().map_err(|error: palanquin_config::AddressError| {
-                Error::new(ErrorKind::InvalidRequest, error.to_string()).in_palace(&link.spec.target)
-            })?;
-            let target = Registry::new().target(&Found::from(address))?;
+            let target = Registry::new().target(&located(&link.spec.target)?)?;
             let palace = target.backend.open(&target.palace, OpenMode::Write.into()).await?;
+            let followed = match link.spec.kind {
+                LinkKind::Mirror => Some(Followed::of(&link.spec).await?),
+                LinkKind::Migrate => None,
+            };
             let opened = opened.get_or_init(async || Opened { palace, source: link.spec.source, _lock: lock }).await;
-            let done = self.all(&journal, &claim, (&target, opened.palace.as_ref()), letters, &retried).await;
+            let ends = (followed.as_ref(), &target, opened.palace.as_ref());
+            let done = self.all(&journal, &claim, ends, letters, &retried).await;
             let recorded = record().await;
             done.and(recorded)
         };
@@ -81,6 +86,12 @@ impl Retry {
             return Ok(Exit::Interrupted);
         }
         output::print(&format!("{} arrived, {} converted", counted(retried.arrived, "row"), retried.converted));
+        if retried.gone > 0 {
+            output::print(&format!(
+                "{} forgotten: the source has no such row any more",
+                counted(retried.gone, "dead letter")
+            ));
+        }
         for about in &retried.refused {
             output::print(&format!("still refused: {:?} of {}: {}", about.id, about.collection, about.detail));
         }
@@ -91,13 +102,13 @@ impl Retry {
         &self,
         journal: &SqliteJournal,
         claim: &Claim,
-        target: (&PalaceSource, &dyn Palace),
+        ends: Ends<'_>,
         letters: Vec<KeptLetter>,
         retried: &Mutex<Retried>,
     ) -> Result<()> {
         for KeptLetter { about, .. } in letters {
             if let Some(letter) = journal.dead_letter(&claim.link, &about.collection, &about.id).await? {
-                self.one(journal, claim, target, letter, retried).await?;
+                self.one(journal, claim, ends, letter, retried).await?;
             }
         }
         Ok(())
@@ -108,12 +119,26 @@ impl Retry {
         &self,
         journal: &SqliteJournal,
         claim: &Claim,
-        (target, palace): (&PalaceSource, &dyn Palace),
+        (followed, target, palace): Ends<'_>,
         letter: DeadLetter,
         retried: &Mutex<Retried>,
     ) -> Result<()> {
         let about = &letter.about;
-        let (planned, collection) = collection(claim, target, palace, &about.collection).await?;
+        let (place, planned, collection) = collection(claim, target, palace, &about.collection).await?;
+        if let Some(followed) = followed {
+            let named = GetRequest::of(Selection::ids([about.id.as_str()]));
+            let there = followed.palace.collection(planned.source_name()).await?;
+            if there.get(&GetRequest { include: Include::IDS, ..named }).await?.ids.is_empty() {
+                journal.release(&claim.link, claim.epoch, &about.collection, std::slice::from_ref(&about.id)).await?;
+                locked(retried).gone += 1;
+                return Ok(());
+            }
+            if followed.is_compared {
+                // The next round learns that the target may hold it.
+                let unknown = vec![(about.id.clone(), Carried::Unknown)];
+                journal.record_carried(&claim.link, claim.epoch, place, unknown).await?;
+            }
+        }
         let row = letter
             .to_batch(planned.spec.dimension)
             .map_err(|error| Error::new(ErrorKind::DimensionMismatch, error.to_string()).of_row(&about.id))?;
@@ -143,15 +168,41 @@ impl Retry {
     }
 }
 
-/// The collection the link made in the target, and no other of its name.
+/// The source of a mirror, the target, and its palace.
+type Ends<'a> = (Option<&'a Followed>, &'a PalaceSource, &'a dyn Palace);
+
+/// The source of a mirror: what it has lost since a row of it was set aside is not to be written.
+struct Followed {
+    palace: Arc<dyn Palace>,
+    /// Whether it is followed by comparison.
+    is_compared: bool,
+}
+
+impl Followed {
+    async fn of(spec: &LinkSpec) -> Result<Self> {
+        let plain = spec.source.strip_suffix("?salvage").unwrap_or(&spec.source);
+        let (source, _) = Registry::new().found(&located(plain)?, None)?;
+        let palace = source.backend.open(&source.palace, OpenMode::Read.into()).await?;
+        Ok(Self { palace, is_compared: spec.scan_every_ms.is_some() })
+    }
+}
+
+fn located(address: &str) -> Result<Found> {
+    let parsed: Address = address.parse().map_err(|error: palanquin_config::AddressError| {
+        Error::new(ErrorKind::InvalidRequest, error.to_string()).in_palace(address)
+    })?;
+    Ok(Found::from(parsed))
+}
+
+/// The collection the link made in the target, no other of its name, and its place in the plan.
 async fn collection<'a>(
     claim: &'a Claim,
     target: &PalaceSource,
     palace: &dyn Palace,
     name: &str,
-) -> Result<(&'a CollectionPlan, Arc<dyn Collection>)> {
-    let planned = claim.plan.iter().flat_map(|plan| &plan.collections).find(|planned| planned.source_name() == name);
-    let Some(planned) = planned else {
+) -> Result<(usize, &'a CollectionPlan, Arc<dyn Collection>)> {
+    let mut planned = claim.plan.iter().flat_map(|plan| &plan.collections).enumerate();
+    let Some((place, planned)) = planned.find(|(_, planned)| planned.source_name() == name) else {
         let detail = "the link has no plan for it";
         return Err(Error::new(ErrorKind::CursorExpired, detail).in_palace(&target.address).in_collection(name));
     };
@@ -160,5 +211,5 @@ async fn collection<'a>(
         let error = Error::new(ErrorKind::CursorExpired, "it is another collection than the one the link made");
         return Err(error.in_palace(&target.address).in_collection(&planned.spec.name));
     }
-    Ok((planned, collection))
+    Ok((place, planned, collection))
 }
