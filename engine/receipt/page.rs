@@ -324,7 +324,7 @@ pub(super) mod tests {
             "## What was checked\n",
             "- vectors bit by bit\n",
             "## What was not checked\n\n- whether both ends find the same rows: no search was compared\n",
-            "- drawers: 2 rows: NUL characters were replaced: `a`, `b c`\n",
+            "- drawers: 2 rows: NUL characters were replaced: `a`, `b\\nc`\n",
             "- drawers: `d`: RowRefused: too wide\n",
             "- copying: 1.234 s\n",
             "`blake3:00`\n",
