@@ -11,7 +11,7 @@ use palanquin_engine::contract::{
     ChangeBatch, Collection, Error, ErrorKind, GetRequest, Include, LogEntry, OpenMode, Palace, Result, Selection,
     WriteMode,
 };
-use palanquin_engine::journal::{Carried, Claim, DeadLetter, Journal, KeptLetter, LinkLock, SqliteJournal};
+use palanquin_engine::journal::{Carried, Claim, DeadLetter, Digests, Journal, KeptLetter, LinkLock, SqliteJournal};
 use palanquin_engine::link::{CollectionPlan, LinkKind, LinkSpec, SetAside};
 use palanquin_engine::rows::convert;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
