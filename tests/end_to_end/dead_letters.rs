@@ -90,7 +90,13 @@ fn rows_a_server_refuses_are_set_aside_shown_retried_and_discarded_and_their_con
     let shown = letters(["show", &link, "mempalace_drawers", "row-100-nan", "--json"], &state);
     assert_eq!(lines(&shown, "dead_letter")[0]["document"], SECRET);
     let as_listed = letters(["show", &link, "mempalace_drawers", r"nul\0id", "--json"], &state);
-    assert_eq!(lines(&as_listed, "dead_letter")[0]["about"]["id"], "nul\0id", "{}{}", as_listed.stdout, as_listed.stderr);
+    assert_eq!(
+        lines(&as_listed, "dead_letter")[0]["about"]["id"],
+        "nul\0id",
+        "{}{}",
+        as_listed.stdout,
+        as_listed.stderr
+    );
     let retried = letters(["retry", &link], &state);
     assert_eq!(retried.code, Some(6), "{}{}", retried.stdout, retried.stderr);
     assert!(retried.stdout.contains("0 rows arrived"), "{}", retried.stdout);
