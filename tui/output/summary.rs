@@ -87,9 +87,9 @@ fn text(spec: &LinkSpec, end: &LinkEnd, exit: Exit) -> String {
         let mark = if finding.severity >= Severity::Warning { "look" } else { "note" };
         put(format!("  {mark}  {}: {}", finding.name, finding.summary));
         if !finding.rows.is_empty() {
-            let shown: Vec<_> = finding.rows.iter().take(NAMED).map(String::as_str).collect();
+            let named: Vec<_> = finding.rows.iter().take(NAMED).map(|id| shown(id)).collect();
             let more = if finding.rows.len() > NAMED { ", …" } else { "" };
-            put(format!("        {}{more}", shown.join(", ")));
+            put(format!("        {}{more}", named.join(", ")));
         }
     }
     out
