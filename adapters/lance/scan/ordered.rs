@@ -12,7 +12,9 @@ use std::sync::Arc;
 /// The rows of the range that pass the filter in ascending order of their ids, all from one version: the newest when the
 /// stream is first polled. Rows that share an id, possible in tables made by others, come out as often as they are stored.
 ///
-/// Of rows that do not pass, only what the filter reads is read; a batch of them alone is empty. It holds the ids of the range while it sorts them and 8 bytes per row from then on. Rows are taken by address from
+/// Of rows that do not pass, only what the filter reads is read; a batch of them alone is empty.
+///
+/// It holds the ids of the range while it sorts them and 8 bytes per row from then on. Rows are taken by address from
 /// the pinned version; where they lie in the order of their ids Lance reads them in one sweep.
 pub(crate) fn ordered(handle: TableHandle, request: ScanRequest, filter: Filter) -> RowStream {
     begun_by(async move {

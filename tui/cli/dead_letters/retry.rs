@@ -128,6 +128,11 @@ impl Retry {
         if let Some(followed) = followed {
             let named = GetRequest::of(Selection::ids([about.id.as_str()]));
             let there = followed.palace.collection(planned.source_name()).await?;
+            // As where a mirror halts: of such a source nothing can be concluded.
+            if there.info().await?.incarnation != planned.source_incarnation || there.count().await? == 0 {
+                let detail = "the source is empty, or another collection than the one that was followed";
+                return Err(Error::new(ErrorKind::CursorExpired, detail).in_collection(planned.source_name()));
+            }
             if there.get(&GetRequest { include: Include::IDS, ..named }).await?.ids.is_empty() {
                 journal.release(&claim.link, claim.epoch, &about.collection, std::slice::from_ref(&about.id)).await?;
                 locked(retried).gone += 1;

@@ -189,7 +189,7 @@ fn names(asked: &Asked<'_>, planned: &[Planned]) -> Check {
 fn fits(read: &Probe) -> Check {
     let probed = counted(read.rows, "row");
     match &read.refused.first {
-        None => Check::passes("fits", format!("the target can hold every row of the {probed} probed")),
+        None => Check::passes("fits", format!("nothing among the {probed} probed that the target is known to refuse")),
         Some(first) => Check::fails(
             "fits",
             format!("the target cannot hold {} of the {probed} probed; the first: {first}", read.refused.rows),
